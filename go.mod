@@ -1,0 +1,8 @@
+module github.com/countersign/countersign
+
+go 1.26.0
+
+require (
+	github.com/google/go-cmp v0.7.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
