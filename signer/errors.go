@@ -1,0 +1,49 @@
+package signer
+
+import "errors"
+
+// Errors that backends wrap. Test for them with [errors.Is].
+var (
+	// ErrNotFound: the store works and has no key of that name.
+	ErrNotFound = errors.New("key not found")
+
+	// ErrExists: a key of that name is there and was left as it is.
+	ErrExists = errors.New("key already exists")
+
+	// ErrUnavailable: the store is not on this machine, or not running.
+	ErrUnavailable = errors.New("key store unavailable")
+
+	// ErrLocked: the key is there and somebody has to unlock it first.
+	ErrLocked = errors.New("key is locked")
+
+	// ErrDenied: the user, the store or a wrong passphrase said no.
+	ErrDenied = errors.New("access to key denied")
+
+	// ErrInsecure: others could read or replace the key.
+	ErrInsecure = errors.New("key is not protected")
+
+	// ErrUnsupported: this store or kind of key cannot do that, now or ever.
+	ErrUnsupported = errors.New("not supported")
+
+	// ErrName: no key can have this name. The name is not repeated in the
+	// error: a shell may have put the key itself in its place.
+	ErrName = errors.New("malformed key name")
+)
+
+// An Error tells what was tried with which key, as [io/fs.PathError] does for
+// files. It never holds a secret.
+type Error struct {
+	Op  string // "open", "sign", "generate", ...
+	Ref string // "scheme:name"; only "scheme:" if the name is malformed
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Ref == "" {
+		return e.Op + ": " + e.Err.Error()
+	}
+	return e.Op + " " + e.Ref + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,79 @@
+package signer
+
+import (
+	"context"
+	"sync"
+)
+
+// A flight shares one run of a slow function among all who need its result
+// meanwhile. It differs from golang.org/x/sync/singleflight in that the run
+// does not end with the caller who started it, and does end when no caller is
+// left, so that no prompt stays open for nobody. The zero value is ready.
+type flight[T any] struct {
+	mu  sync.Mutex
+	now *run[T]
+}
+
+type run[T any] struct {
+	done    chan struct{} // closed after val and err are set
+	val     T
+	err     error
+	cancel  context.CancelFunc
+	waiting int // guarded by flight.mu
+}
+
+func (f *flight[T]) do(ctx context.Context, fn func(context.Context) (T, error)) (T, error) {
+	r := f.join(ctx, fn)
+	select {
+	case <-r.done:
+		return r.val, r.err
+	case <-ctx.Done():
+		f.leave(r)
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+func (f *flight[T]) join(ctx context.Context, fn func(context.Context) (T, error)) *run[T] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now == nil {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		r := &run[T]{done: make(chan struct{}), cancel: cancel}
+		f.now = r
+		go func() {
+			defer cancel()
+			r.val, r.err = fn(ctx)
+			f.forget(r)
+			close(r.done)
+		}()
+	}
+	f.now.waiting++
+	return f.now
+}
+
+func (f *flight[T]) leave(r *run[T]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.waiting--; r.waiting == 0 {
+		r.cancel()
+		if f.now == r {
+			f.now = nil
+		}
+	}
+}
+
+func (f *flight[T]) forget(r *run[T]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now == r {
+		f.now = nil
+	}
+}
+
+// await bounds fn, which knows no context, by ctx. An fn that outlasts it goes
+// on unheard.
+func await[T any](ctx context.Context, fn func() (T, error)) (T, error) {
+	var alone flight[T]
+	return alone.do(ctx, func(context.Context) (T, error) { return fn() })
+}

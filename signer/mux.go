@@ -1,0 +1,98 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A Mux routes a reference, "scheme:name", to the backend of its scheme. It is
+// a plain map, filled by whoever makes it, and itself a Backend:
+//
+//	keys := signer.Mux{"env": &env.Backend{}, "file": &file.Backend{}}
+//
+// A reference never holds a secret. One that is malformed is not repeated in
+// any error, because a shell may have expanded "env:$KEY" into the key itself.
+type Mux map[string]Backend
+
+// Open opens the key that ref names. Errors are of type *[Error] and wrap the
+// backend's. The signer prints as its reference.
+func (m Mux) Open(ctx context.Context, ref string) (Signer, error) {
+	b, name, err := m.Resolve(ref)
+	if err != nil {
+		return nil, &Error{Op: "open", Err: err}
+	}
+	s, err := b.Open(ctx, name)
+	if err != nil {
+		return nil, Wrap("open", ref, err)
+	}
+	return &named{ref, s}, nil
+}
+
+// Resolve finds the backend for ref and the name that it gets. It opens
+// nothing. Errors: ErrName for a malformed reference or an unknown scheme.
+func (m Mux) Resolve(ref string) (Backend, string, error) {
+	scheme, name, ok := strings.Cut(ref, ":")
+	if !ok || !isScheme(scheme) {
+		return nil, "", fmt.Errorf("%w: a reference is scheme:name, such as env:OLLAMA_KEY or file:~/.ollama/id_ed25519", ErrName)
+	}
+	b, ok := m[scheme]
+	if !ok {
+		known := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, known)
+	}
+	return b, name, nil
+}
+
+// Wrap returns err as an *[Error], and nil for nil. It withholds the name when
+// err is ErrName.
+func Wrap(op, ref string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrName) {
+		scheme, _, _ := strings.Cut(ref, ":")
+		ref = scheme + ":"
+	}
+	return &Error{Op: op, Ref: ref, Err: err}
+}
+
+// isScheme follows RFC 3986, section 3.1, in lower case. A single letter is a
+// drive on Windows and no scheme.
+func isScheme(s string) bool {
+	for i, c := range []byte(s) {
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789+-.", rune(c))) {
+			return false
+		}
+	}
+	return len(s) > 1
+}
+
+// named is a signer that knows what it was opened as.
+type named struct {
+	ref string
+	s   Signer
+}
+
+func (n *named) PublicKey() ssh.PublicKey { return n.s.PublicKey() }
+
+func (n *named) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	sig, err := n.s.Sign(ctx, msg)
+	if err != nil {
+		return nil, Wrap("sign", n.ref, err)
+	}
+	return sig, nil
+}
+
+func (n *named) Stale() bool {
+	s, ok := n.s.(Staler)
+	return ok && s.Stale()
+}
+
+func (n *named) String() string { return n.ref }

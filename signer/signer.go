@@ -1,0 +1,90 @@
+// Package signer is the contract between whoever needs a signature and
+// whatever holds the key.
+//
+// A [Signer] signs with one private key. A [Backend] opens the keys of one
+// store: a key file, the operating system's keychain, an environment variable.
+// A [Mux] picks the backend from a reference such as "env:OLLAMA_KEY", and
+// [First] takes the first of several references whose key is there.
+//
+// The package depends on the standard library and golang.org/x/crypto only.
+package signer
+
+import (
+	"context"
+	"crypto"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A Signer signs with one private key and never reveals it. It is that key for
+// life: PublicKey never changes, so a signature and the key named beside it
+// always belong together. It is safe for concurrent use.
+type Signer interface {
+	// PublicKey neither blocks nor prompts: opening the key learned it.
+	PublicKey() ssh.PublicKey
+
+	// Sign signs the whole message, never a digest of it, and gives up when
+	// ctx ends, with an error that wraps ctx's. It may prompt the user once to
+	// unlock the key (ErrLocked when nobody can answer, ErrDenied when the
+	// answer is no or wrong). It writes and creates nothing.
+	Sign(ctx context.Context, msg []byte) (*ssh.Signature, error)
+}
+
+// A Backend opens the keys of one store. What else it can do, it says by
+// implementing [Generator], [Importer], [Exporter], [Lister] or [Deleter]:
+// assert those on the concrete backend, found with [Mux.Resolve].
+// A Backend is safe for concurrent use.
+type Backend interface {
+	// Open finds the key of that name and learns its public half. It creates
+	// nothing. Errors: ErrNotFound, ErrUnavailable, ErrLocked, ErrDenied,
+	// ErrInsecure, ErrUnsupported, ErrName, or ctx's; anything else means that
+	// the key is there and damaged.
+	Open(ctx context.Context, name string) (Signer, error)
+}
+
+// A Generator makes a new Ed25519 key inside its store. A key of that name is
+// never replaced: ErrExists.
+type Generator interface {
+	Generate(ctx context.Context, name string) (Signer, error)
+}
+
+// An Importer stores a key made elsewhere. A key of that name is never
+// replaced: ErrExists.
+type Importer interface {
+	Import(ctx context.Context, name string, key crypto.Signer) error
+}
+
+// An Exporter hands out the private key itself.
+type Exporter interface {
+	Export(ctx context.Context, name string) (crypto.Signer, error)
+}
+
+// A Lister names the keys in its store, sorted by name, without prompting.
+type Lister interface {
+	List(ctx context.Context) ([]Info, error)
+}
+
+// A Deleter removes a key from its store for good. ErrNotFound if there is none.
+type Deleter interface {
+	Delete(ctx context.Context, name string) error
+}
+
+// Info describes a stored key without opening it.
+type Info struct {
+	Name      string        // what Open takes
+	PublicKey ssh.PublicKey // nil if only the unlocked key knows it
+	Comment   string        // as the store has it, often empty
+}
+
+// A PassphraseFunc asks for the passphrase that prompt describes and gives up
+// when ctx ends. A nil PassphraseFunc means that nobody can answer. The caller
+// of the function overwrites the result after use.
+type PassphraseFunc func(ctx context.Context, prompt string) ([]byte, error)
+
+// A Staler is a Signer that notices when its store holds another key by now. It
+// goes on signing with its own key; whoever holds it opens the new one ([Keep]
+// does so).
+type Staler interface {
+	// Stale is cheap enough to ask before every signature.
+	Stale() bool
+}

@@ -1,0 +1,124 @@
+package signer
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// readOpenSSHHeader reads what OpenSSH's PROTOCOL.key leaves in clear.
+func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
+	var h struct {
+		Cipher, KDF, KDFOptions string
+		N                       uint32
+		Pub                     []byte
+		Rest                    []byte `ssh:"rest"`
+	}
+	b, ok := bytes.CutPrefix(b, []byte("openssh-key-v1\x00"))
+	if !ok || ssh.Unmarshal(b, &h) != nil {
+		return false, nil, errors.New("damaged OpenSSH key: its header cannot be read")
+	}
+	pub, err = ssh.ParsePublicKey(h.Pub)
+	if err != nil {
+		return false, nil, fmt.Errorf("damaged OpenSSH key, or one of an unknown kind: %w", err)
+	}
+	switch pub.Type() {
+	case ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
+		return false, nil, fmt.Errorf("%w: a security key (FIDO): its signatures carry a counter that the formats here cannot", ErrUnsupported)
+	case ssh.InsecureKeyAlgoDSA:
+		return false, nil, fmt.Errorf("%w: a DSA key: make an Ed25519 one", ErrUnsupported)
+	}
+	switch h.Cipher {
+	case "none":
+		return false, pub, nil
+	case "aes256-ctr", "aes256-cbc": // all that x/crypto/ssh reads
+		return true, pub, nil
+	}
+	return false, nil, fmt.Errorf("%w: the key is encrypted with %q: run ssh-keygen -p -Z aes256-ctr -f KEYFILE", ErrUnsupported, h.Cipher)
+}
+
+// privateKey reads the key itself, asking for the passphrase if there is one.
+func (p parsed) privateKey(ctx context.Context, passphrase PassphraseFunc) (crypto.Signer, error) {
+	raw, err := p.raw(ctx, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	key, err := checkKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	if p.pub == nil {
+		return key, nil
+	}
+	pub, err := ssh.NewPublicKey(key.Public())
+	if err != nil || !bytes.Equal(pub.Marshal(), p.pub.Marshal()) {
+		return nil, errors.New("damaged private key: the public key beside it is another one's")
+	}
+	return key, nil
+}
+
+func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.PrivateKey, error) {
+	if !p.locked {
+		key, err := ssh.ParseRawPrivateKey(p.pem())
+		if err != nil {
+			return nil, fmt.Errorf("damaged private key: %w", err)
+		}
+		return key, nil
+	}
+	secret, err := p.ask(ctx, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	key, err := await(ctx, func() (crypto.PrivateKey, error) { // bcrypt may take seconds
+		defer clear(secret)
+		return ssh.ParseRawPrivateKeyWithPassphrase(p.pem(), secret)
+	})
+	if errors.Is(err, x509.IncorrectPasswordError) {
+		return nil, fmt.Errorf("%w: wrong passphrase", ErrDenied)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unlocking the private key: %w", err)
+	}
+	return key, nil
+}
+
+func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, error) {
+	if passphrase == nil {
+		return nil, fmt.Errorf("%w: it has a passphrase and nobody is there to give it", ErrLocked)
+	}
+	prompt := "passphrase"
+	if p.pub != nil {
+		prompt += " for key " + ssh.FingerprintSHA256(p.pub)
+	}
+	secret, err := passphrase(ctx, prompt)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no passphrase: %w", ErrLocked, err)
+	}
+	if len(secret) == 0 {
+		return nil, fmt.Errorf("%w: the passphrase is empty", ErrDenied)
+	}
+	return secret, nil
+}
+
+// unlockLater returns a Signer that unlocks its key at the first Sign.
+func unlockLater(p parsed, passphrase PassphraseFunc) Signer {
+	unlocked := keep(func(ctx context.Context) (Signer, error) {
+		key, err := p.privateKey(ctx, passphrase)
+		if err != nil {
+			return nil, err
+		}
+		return New(key)
+	})
+	return &closure{p.pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+		s, err := unlocked(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.Sign(ctx, msg)
+	}}
+}
