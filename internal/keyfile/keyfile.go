@@ -1,0 +1,65 @@
+// Package keyfile reads small files that hold keys, and tells when another one
+// has taken their place.
+package keyfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// MaxSize is the largest file that is read; the largest key has about 13 KiB.
+const MaxSize = 64 << 10
+
+// Read reads a regular file of at most MaxSize bytes. Errors: ErrNotFound,
+// ErrDenied.
+func Read(path string) ([]byte, Snapshot, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Snapshot{}, explain(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, Snapshot{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, Snapshot{}, fmt.Errorf("%s is not a regular file (%s)", path, info.Mode().Type())
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, Snapshot{}, err
+	}
+	if len(data) > MaxSize {
+		return nil, Snapshot{}, fmt.Errorf("%s is no key: it has more than %d bytes", path, MaxSize)
+	}
+	return data, Snapshot{path, info}, nil
+}
+
+// explain relies on fs.PathError to name the path.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", signer.ErrNotFound, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", signer.ErrDenied, err)
+	}
+	return err
+}
+
+// A Snapshot remembers which file was read.
+type Snapshot struct {
+	path string
+	Info fs.FileInfo
+}
+
+// Stale reports whether path names another file by now, or a changed one, or
+// none. It costs one stat.
+func (s Snapshot) Stale() bool {
+	now, err := os.Stat(s.path)
+	return err != nil || !os.SameFile(now, s.Info) || now.Size() != s.Info.Size() || !now.ModTime().Equal(s.Info.ModTime())
+}

@@ -1,0 +1,43 @@
+// Package keyname refuses names that no store has, before anything prints them.
+package keyname
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// Check returns an error that wraps signer.ErrName, and does not repeat name,
+// if name is empty, holds control characters, is longer than longest bytes, or
+// is a private key rather than the name of one: what a shell makes of env:$KEY.
+func Check(name string, longest int) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: it is empty", signer.ErrName)
+	case isKey(name):
+		return fmt.Errorf("%w: it looks like a key itself; give the name of what holds the key", signer.ErrName)
+	case len(name) > longest:
+		return fmt.Errorf("%w: it has %d bytes, the longest is %d", signer.ErrName, len(name), longest)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("%w: it holds control characters", signer.ErrName)
+	}
+	return nil
+}
+
+// isKey knows PEM, base64 of PEM, and an Ed25519 seed in hex or base64.
+func isKey(s string) bool {
+	if strings.Contains(s, "PRIVATE KEY") || strings.HasPrefix(s, "LS0tLS1CRUdJTi") {
+		return true
+	}
+	if seed, err := hex.DecodeString(s); err == nil && len(seed) == 32 {
+		return true
+	}
+	std := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
+	seed, err := base64.RawStdEncoding.DecodeString(std)
+	return err == nil && len(seed) == 32
+}

@@ -1,0 +1,50 @@
+package keyname_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+func TestCheck(t *testing.T) {
+	const seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60" // RFC 8032, section 7.1
+	tests := []struct {
+		name string
+		ok   bool
+	}{
+		{"OLLAMA_KEY", true},
+		{"~/.ollama/id_ed25519", true},
+		{"SHA256:lbmsoA0yIEcEiVDRnMWuzm+nV+3ZEEpVIURqFoeSspg", true}, // a fingerprint
+		{"Schlüssel für zu Hause", true},
+		{strings.Repeat("a", 70), true},
+		{"", false},
+		{strings.Repeat("a", 101), false},
+		{"two\nlines", false},
+		{"bell\a", false},
+		{"\xff", false},
+		{seed, false},
+		{strings.ToUpper(seed), false},
+		{"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", false},
+		{"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", false},
+		{"-----BEGIN OPENSSH PRIVATE KEY-----", false},
+		{"LS0tLS1CRUdJTiBPUEVOU1NI", false},
+	}
+	for _, tt := range tests {
+		err := keyname.Check(tt.name, 100)
+		if tt.ok != (err == nil) {
+			t.Errorf("Check(%q) = %v", tt.name, err)
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, signer.ErrName) {
+			t.Errorf("Check(%q) = %v, want ErrName", tt.name, err)
+		}
+		if tt.name != "" && strings.Contains(err.Error(), tt.name) {
+			t.Errorf("Check(%q) repeats the name: %v", tt.name, err)
+		}
+	}
+}
