@@ -1,0 +1,58 @@
+// Package sshkeygen makes keys with the real ssh-keygen, for tests.
+package sshkeygen
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// New makes a key in a folder of its own and returns the path of the private
+// half: Ed25519 without a passphrase, unless args, options of ssh-keygen, say
+// otherwise.
+func New(t testing.TB, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	defaults := []string{"-q", "-f", path, "-t", "ed25519", "-N", "", "-C", "test", "-a", "1"}
+	run(t, "ssh-keygen", append(defaults, args...)...)
+	return path
+}
+
+// PublicKey reads the public half of the key at path as ssh-keygen wrote it.
+func PublicKey(t testing.TB, path string) ssh.PublicKey {
+	t.Helper()
+	line, err := os.ReadFile(path + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, _, _, _, err := ssh.ParseAuthorizedKey(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub
+}
+
+// Ciphers lists what ssh-keygen -Z takes.
+func Ciphers(t testing.TB) []string {
+	t.Helper()
+	return strings.Fields(run(t, "ssh", "-Q", "cipher"))
+}
+
+func run(t testing.TB, program string, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%v: apt-get install openssh-client", err)
+		}
+		t.Skipf("SKIPPED: %v: install openssh-client", err)
+	}
+	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v: %s", program, args, err, out)
+	}
+	return string(out)
+}
