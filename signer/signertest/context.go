@@ -1,0 +1,50 @@
+package signertest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// checkContext makes each call with a context that has ended: one that does not
+// look at its context succeeds.
+func checkContext(t *testing.T, s *store) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+
+	key := newEd25519(t)
+	held, fresh := s.put(t, key), s.name(t)
+	k, err := s.open(t.Context(), held)
+	if err != nil {
+		t.Fatalf("Open(%q): %v", held, err)
+	}
+	calls := append(s.callsOfExisting(held), s.callsOfNew(fresh, newEd25519(t))...)
+	calls = append(calls, call{"Sign", func(ctx context.Context) error {
+		_, err := s.sign(ctx, k, []byte("message"))
+		return err
+	}})
+	if _, ok := s.Backend.(signer.Lister); ok {
+		calls = append(calls, call{"List", func(ctx context.Context) error {
+			_, err := s.list(ctx)
+			return err
+		}})
+	}
+
+	before := s.snapshot(t)
+	for _, ctx := range []context.Context{cancelled, expired} {
+		for _, c := range calls {
+			if err := c.run(ctx); !errors.Is(err, ctx.Err()) {
+				t.Errorf("%s: got error %v, want one that wraps %q", c.op, err, ctx.Err())
+			}
+		}
+	}
+	s.unchanged(t, before, "a call whose context had ended")
+	s.holds(t, held, publicKey(t, key))
+	_, err = s.open(t.Context(), fresh)
+	mustBe(t, "Open of what an ended context kept from being made", err, signer.ErrNotFound)
+}

@@ -1,0 +1,100 @@
+package signertest
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+func checkGenerate(t *testing.T, s *store) {
+	as[signer.Generator](t, s)
+	var pubs []ssh.PublicKey
+	for range 2 {
+		name := s.name(t)
+		k, err := s.generate(t.Context(), name)
+		if err != nil {
+			t.Fatalf("Generate(%q): %v", name, err)
+		}
+		pub := k.PublicKey()
+		if pub.Type() != ssh.KeyAlgoED25519 {
+			t.Errorf("Generate made a key of type %s, want %s", pub.Type(), ssh.KeyAlgoED25519)
+		}
+		if slices.ContainsFunc(pubs, func(p ssh.PublicKey) bool { return samePublic(p, pub) }) {
+			t.Errorf("Generate made the key %s twice", fingerprint(pub))
+		}
+		pubs = append(pubs, pub)
+		s.signs(t, k, pub, []byte("message"))
+		s.holds(t, name, pub)
+		if _, ok := s.Backend.(signer.Exporter); ok {
+			if _, err := s.export(t.Context(), name); err != nil { // to know what must not leak
+				t.Errorf("Export(%q): %v", name, err)
+			}
+		}
+	}
+}
+
+func checkGenerateExisting(t *testing.T, s *store) {
+	as[signer.Generator](t, s)
+	key := newEd25519(t)
+	name := s.put(t, key)
+	before := s.snapshot(t)
+	_, err := s.generate(t.Context(), name)
+	mustBe(t, "Generate of an existing key", err, signer.ErrExists)
+	s.unchanged(t, before, "Generate of an existing key")
+	s.holds(t, name, publicKey(t, key))
+}
+
+func checkImport(t *testing.T, s *store) {
+	as[signer.Importer](t, s)
+	value, pointer := newEd25519(t), newEd25519(t)
+	for _, key := range []crypto.Signer{value, &pointer} { // as PKCS#8 and OpenSSH files are parsed
+		name := s.name(t)
+		s.secrets = append(s.secrets, secretForms(key)...)
+		if err := s.importKey(t.Context(), name, key); err != nil {
+			t.Fatalf("Import of a %T: %v", key, err)
+		}
+		s.holds(t, name, publicKey(t, key))
+	}
+}
+
+func checkImportExisting(t *testing.T, s *store) {
+	as[signer.Importer](t, s)
+	key := newEd25519(t)
+	name := s.put(t, key)
+	before := s.snapshot(t)
+	for _, other := range []crypto.Signer{newEd25519(t), key} {
+		s.secrets = append(s.secrets, secretForms(other)...)
+		err := s.importKey(t.Context(), name, other)
+		mustBe(t, "Import over an existing key", err, signer.ErrExists)
+	}
+	s.unchanged(t, before, "Import over an existing key")
+	s.holds(t, name, publicKey(t, key))
+}
+
+// checkImportUnfit tries keys that must not be stored: one that does not reveal
+// itself, as in hardware, and a pair whose halves do not belong together, with
+// which each signature gives the seed away.
+func checkImportUnfit(t *testing.T, s *store) {
+	as[signer.Importer](t, s)
+	opaque := struct{ crypto.Signer }{newEd25519(t)}
+	mixed := slices.Concat(newEd25519(t).Seed(), newEd25519(t).Public().(ed25519.PublicKey))
+	name := s.name(t)
+	before := s.snapshot(t)
+
+	err := s.importKey(t.Context(), name, opaque)
+	mustBe(t, "Import of a key of an unknown type", err, signer.ErrUnsupported)
+	if err := s.importKey(t.Context(), name, ed25519.PrivateKey(mixed)); err == nil {
+		t.Error("Import stored a damaged key: its halves do not belong together")
+	} else if errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrUnavailable) {
+		t.Errorf("Import of a damaged key: %v; the store is not to blame", err)
+	}
+	s.unchanged(t, before, "Import of a key that it refuses")
+	_, err = s.open(t.Context(), name)
+	mustBe(t, "Open of what Import refused", err, signer.ErrNotFound)
+}

@@ -1,0 +1,103 @@
+package signertest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+func checkExport(t *testing.T, s *store) {
+	as[signer.Exporter](t, s)
+	key := newEd25519(t)
+	name := s.put(t, key)
+	before := s.snapshot(t)
+	got, err := s.export(t.Context(), name)
+	if err != nil {
+		t.Fatalf("Export(%q): %v", name, err)
+	}
+	if !samePrivate(got, key) {
+		t.Error("Export gave another key than was stored")
+	}
+	s.unchanged(t, before, "Export")
+	s.holds(t, name, publicKey(t, key))
+}
+
+func checkList(t *testing.T, s *store) {
+	as[signer.Lister](t, s)
+	if _, err := s.list(t.Context()); err != nil {
+		t.Fatalf("List of what was there before: %v", err)
+	}
+	want := map[string]ssh.PublicKey{}
+	for range 3 {
+		key := newEd25519(t)
+		want[s.put(t, key)] = publicKey(t, key)
+	}
+	infos, err := s.list(t.Context())
+	if err != nil {
+		t.Fatalf("List: %v", err)
+	}
+	byName := func(a, b signer.Info) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(infos, byName) {
+		t.Errorf("List is not sorted by name: %q", infos)
+	}
+	for _, info := range infos {
+		pub, ours := want[info.Name]
+		if ours && info.PublicKey != nil && !samePublic(info.PublicKey, pub) {
+			t.Errorf("List has %q with key %s, want %s", info.Name, fingerprint(info.PublicKey), fingerprint(pub))
+		}
+		delete(want, info.Name)
+	}
+	for name := range want {
+		t.Errorf("List lacks %q", name)
+	}
+}
+
+func checkDelete(t *testing.T, s *store) {
+	as[signer.Deleter](t, s)
+	other := newEd25519(t)
+	name, otherName := s.put(t, newEd25519(t)), s.put(t, other)
+	if err := s.delete(t.Context(), name); err != nil {
+		t.Fatalf("Delete(%q): %v", name, err)
+	}
+	for _, c := range s.callsOfExisting(name) {
+		mustBe(t, c.op+" after Delete", c.run(t.Context()), signer.ErrNotFound)
+	}
+	s.holds(t, otherName, publicKey(t, other))
+}
+
+// checkReplace gives a name to another key. What a Signer was opened with, it
+// keeps or loses; it never signs with the other one.
+func checkReplace(t *testing.T, s *store) {
+	as[signer.Deleter](t, s)
+	as[signer.Importer](t, s)
+	first, second := newEd25519(t), newEd25519(t)
+	name := s.put(t, first)
+	old, err := s.open(t.Context(), name)
+	if err != nil {
+		t.Fatalf("Open(%q): %v", name, err)
+	}
+	if err := s.delete(t.Context(), name); err != nil {
+		t.Fatalf("Delete(%q): %v", name, err)
+	}
+	s.secrets = append(s.secrets, secretForms(second)...)
+	if err := s.importKey(t.Context(), name, second); err != nil {
+		t.Fatalf("Import(%q) after Delete: %v", name, err)
+	}
+	s.holds(t, name, publicKey(t, second))
+
+	pub := publicKey(t, first)
+	if !samePublic(old.PublicKey(), pub) {
+		t.Errorf("the old Signer's PublicKey is %s, was %s", fingerprint(old.PublicKey()), fingerprint(pub))
+	}
+	sig, err := s.sign(t.Context(), old, []byte("message"))
+	if err != nil {
+		return
+	}
+	if err := verify(pub, []byte("message"), sig); err != nil {
+		t.Errorf("the old Signer signs with another key: %v", err)
+	}
+}

@@ -1,0 +1,127 @@
+package signertest
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+// Memory is a backend that keeps its keys in memory and has every ability. It
+// is the fake for tests of what uses a backend. The zero value is an empty
+// store, safe for concurrent use.
+type Memory struct {
+	mu   sync.Mutex
+	keys map[string]func() crypto.Signer
+}
+
+var _ interface {
+	signer.Backend
+	signer.Generator
+	signer.Importer
+	signer.Exporter
+	signer.Lister
+	signer.Deleter
+} = (*Memory)(nil)
+
+// Open implements [signer.Backend]. Errors: ErrNotFound, ErrName.
+func (m *Memory) Open(ctx context.Context, name string) (signer.Signer, error) {
+	key, err := m.Export(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return signer.New(key)
+}
+
+// Generate implements [signer.Generator]. Errors: ErrExists, ErrName.
+func (m *Memory) Generate(ctx context.Context, name string) (signer.Signer, error) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Import(ctx, name, key); err != nil {
+		return nil, err
+	}
+	return signer.New(key)
+}
+
+// Import implements [signer.Importer]. Errors: ErrExists, ErrName, ErrUnsupported.
+func (m *Memory) Import(ctx context.Context, name string, key crypto.Signer) error {
+	if err := check(ctx, name); err != nil {
+		return err
+	}
+	if _, err := signer.New(key); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.keys[name]; ok {
+		return fmt.Errorf("%w: %q in memory: delete it first, or take another name", signer.ErrExists, name)
+	}
+	if m.keys == nil {
+		m.keys = map[string]func() crypto.Signer{}
+	}
+	m.keys[name] = func() crypto.Signer { return key }
+	return nil
+}
+
+// Export implements [signer.Exporter]. Errors: ErrNotFound, ErrName.
+func (m *Memory) Export(ctx context.Context, name string) (crypto.Signer, error) {
+	if err := check(ctx, name); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key, ok := m.keys[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q in memory", signer.ErrNotFound, name)
+	}
+	return key(), nil
+}
+
+// List implements [signer.Lister].
+func (m *Memory) List(ctx context.Context) ([]signer.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var infos []signer.Info
+	for _, name := range slices.Sorted(maps.Keys(m.keys)) {
+		pub, err := ssh.NewPublicKey(m.keys[name]().Public())
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, signer.Info{Name: name, PublicKey: pub})
+	}
+	return infos, nil
+}
+
+// Delete implements [signer.Deleter]. Errors: ErrNotFound, ErrName.
+func (m *Memory) Delete(ctx context.Context, name string) error {
+	if err := check(ctx, name); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.keys[name]; !ok {
+		return fmt.Errorf("%w: %q in memory", signer.ErrNotFound, name)
+	}
+	delete(m.keys, name)
+	return nil
+}
+
+func check(ctx context.Context, name string) error {
+	if err := keyname.Check(name, 255); err != nil {
+		return err
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,72 @@
+package signertest
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// checkNames tries names that no key can have; some are what a shell makes of
+// env:$KEY, so no error may repeat them.
+func checkNames(t *testing.T, s *store) {
+	key := newEd25519(t)
+	s.secrets = append(s.secrets, secretForms(key)...)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pasted := string(pem.EncodeToMemory(block))
+	names := []string{
+		"",
+		"two lines\nof text",
+		"a bell \a rings",
+		"a NUL \x00 inside",
+		"not UTF-8 \xff\xfe",
+		strings.Repeat("long", 16<<10),
+		pasted,
+		strings.ReplaceAll(pasted, "\n", `\n`),
+		strings.ReplaceAll(pasted, "\n", " "),
+		base64.StdEncoding.EncodeToString([]byte(pasted)),
+		hex.EncodeToString(key.Seed()),
+		strings.ToUpper(hex.EncodeToString(key.Seed())),
+		base64.StdEncoding.EncodeToString(key.Seed()),
+		base64.RawURLEncoding.EncodeToString(key.Seed()),
+	}
+	before := s.snapshot(t)
+	for _, name := range append(names, s.BadNames...) {
+		calls := append(s.callsOfExisting(name), s.callsOfNew(name, newEd25519(t))...)
+		for _, c := range calls {
+			checkRefusal(t, c.op, name, c.run(t.Context()))
+		}
+		_, err := s.openRef(t.Context(), name)
+		checkRefusal(t, "Open through a Mux", name, err)
+	}
+	s.unchanged(t, before, "a malformed name")
+}
+
+func checkRefusal(t *testing.T, op, name string, err error) {
+	t.Helper()
+	op += fmt.Sprintf("(%q)", head(name))
+	mustBe(t, op, err, signer.ErrName)
+	if len(name) < 8 {
+		return // too short to tell an echo from plain words
+	}
+	echo := bytesForms("name", []byte(head(name)))
+	for ; err != nil; err = errors.Unwrap(err) {
+		if found := find(err, echo); found != "" {
+			t.Errorf("%s: the malformed name is repeated: %s", op, found)
+		}
+	}
+}
+
+// head returns the beginning of a name, by which an echo is known even if it
+// was cut short.
+func head(name string) string { return name[:min(len(name), 48)] }

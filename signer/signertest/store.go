@@ -1,0 +1,171 @@
+package signertest
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// store is a Store in use. The checks call the backend through its methods,
+// which remember what came back: none of it may reveal a key.
+type store struct {
+	Store
+	names    int
+	secrets  []form
+	returned []any
+}
+
+func newStore(s Store) *store {
+	if s.Name == nil {
+		prefix := "signertest-" + rand.Text() + "-"
+		s.Name = func(n int) string { return prefix + strconv.Itoa(n) }
+	}
+	return &store{Store: s, returned: []any{s.Backend}}
+}
+
+// as returns the backend as a T, and skips the test if it is none.
+func as[T any](t *testing.T, s *store) T {
+	t.Helper()
+	b, ok := s.Backend.(T)
+	if !ok {
+		t.Skipf("the backend is no %s", reflect.TypeFor[T]().Name())
+	}
+	return b
+}
+
+// name returns a new name. Whatever is stored under it goes when t ends.
+func (s *store) name(t *testing.T) string {
+	name := s.Name(s.names)
+	s.names++
+	if d, ok := s.Backend.(signer.Deleter); ok {
+		t.Cleanup(func() {
+			err := d.Delete(context.WithoutCancel(t.Context()), name)
+			if err != nil && !errors.Is(err, signer.ErrNotFound) {
+				t.Errorf("cleaning up: Delete(%q): %v", name, err)
+			}
+		})
+	}
+	return name
+}
+
+// put stores key under a new name.
+func (s *store) put(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	name := s.name(t)
+	s.secrets = append(s.secrets, secretForms(key)...)
+	if s.Put != nil {
+		s.Put(t, name, key)
+		return name
+	}
+	if _, ok := s.Backend.(signer.Importer); !ok {
+		t.Fatal("the backend is no Importer: Store.Put is needed")
+	}
+	err := s.importKey(t.Context(), name, key)
+	if errors.Is(err, signer.ErrUnsupported) && !isEd25519(key) {
+		t.Skipf("the store holds no such key: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("Import(%q): %v", name, err)
+	}
+	return name
+}
+
+func (s *store) remember(values ...any) {
+	for _, v := range values {
+		if v != nil {
+			s.returned = append(s.returned, v)
+		}
+	}
+}
+
+func (s *store) open(ctx context.Context, name string) (signer.Signer, error) {
+	k, err := s.Backend.Open(ctx, name)
+	s.remember(k, err)
+	return k, err
+}
+
+// openRef opens name as users do, through a Mux.
+func (s *store) openRef(ctx context.Context, name string) (signer.Signer, error) {
+	k, err := signer.Mux{"store": s.Backend}.Open(ctx, "store:"+name)
+	s.remember(k, err)
+	return k, err
+}
+
+func (s *store) generate(ctx context.Context, name string) (signer.Signer, error) {
+	k, err := s.Backend.(signer.Generator).Generate(ctx, name)
+	s.remember(k, err)
+	return k, err
+}
+
+func (s *store) importKey(ctx context.Context, name string, key crypto.Signer) error {
+	err := s.Backend.(signer.Importer).Import(ctx, name, key)
+	s.remember(err)
+	return err
+}
+
+// export also learns the secret of a key that the store generated.
+func (s *store) export(ctx context.Context, name string) (crypto.Signer, error) {
+	key, err := s.Backend.(signer.Exporter).Export(ctx, name)
+	s.remember(err)
+	if err == nil {
+		s.secrets = append(s.secrets, secretForms(key)...)
+	}
+	return key, err
+}
+
+func (s *store) list(ctx context.Context) ([]signer.Info, error) {
+	infos, err := s.Backend.(signer.Lister).List(ctx)
+	s.remember(infos, err)
+	return infos, err
+}
+
+func (s *store) delete(ctx context.Context, name string) error {
+	err := s.Backend.(signer.Deleter).Delete(ctx, name)
+	s.remember(err)
+	return err
+}
+
+// snapshot describes what the store holds, as far as it can be seen.
+func (s *store) snapshot(t *testing.T) []string {
+	t.Helper()
+	if s.Snapshot != nil {
+		return s.Snapshot(t)
+	}
+	if _, ok := s.Backend.(signer.Lister); !ok {
+		return nil
+	}
+	infos, err := s.list(t.Context())
+	if err != nil {
+		t.Fatalf("List: %v", err)
+	}
+	var lines []string
+	for _, i := range infos {
+		lines = append(lines, fmt.Sprintf("%q %s %q", i.Name, fingerprint(i.PublicKey), i.Comment))
+	}
+	return lines
+}
+
+func (s *store) unchanged(t *testing.T, before []string, after string) {
+	t.Helper()
+	if now := s.snapshot(t); !slices.Equal(now, before) {
+		t.Errorf("%s changed the store: it held\n%q\nand holds\n%q", after, before, now)
+	}
+}
+
+// checkSecrets looks for the keys in everything the backend returned.
+func (s *store) checkSecrets(t *testing.T) {
+	t.Helper()
+	for _, v := range s.returned {
+		if found := find(v, s.secrets); found != "" {
+			t.Error(found)
+		}
+	}
+}
