@@ -18,18 +18,11 @@ const MaxSize = 64 << 10
 // Read reads a regular file of at most MaxSize bytes. Errors: ErrNotFound,
 // ErrDenied.
 func Read(path string) ([]byte, Snapshot, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, Snapshot{}, explain(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	f, info, err := open(path)
 	if err != nil {
 		return nil, Snapshot{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, Snapshot{}, fmt.Errorf("%s is not a regular file (%s)", path, info.Mode().Type())
-	}
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err != nil {
 		return nil, Snapshot{}, err
@@ -38,6 +31,45 @@ func Read(path string) ([]byte, Snapshot, error) {
 		return nil, Snapshot{}, fmt.Errorf("%s is no key: it has more than %d bytes", path, MaxSize)
 	}
 	return data, Snapshot{path, info}, nil
+}
+
+// open looks at path first: opening a named pipe would wait for its writer, and
+// opening some devices does something. The file that it then opened is what
+// counts.
+func open(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, explain(err)
+	}
+	if err := checkRegular(path, info); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, explain(err)
+	}
+	info, err = f.Stat()
+	if err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func checkRegular(path string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		return fmt.Errorf("%s is a directory, not a file (container engines make one when the file to mount is absent)", path)
+	case mode&fs.ModeNamedPipe != 0:
+		return fmt.Errorf("%s is a named pipe, not a file", path)
+	default:
+		return fmt.Errorf("%s is a device or socket, not a file", path)
+	}
 }
 
 // explain relies on fs.PathError to name the path.
