@@ -1,6 +1,9 @@
 package signer
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Errors that backends wrap. Test for them with [errors.Is].
 var (
@@ -39,10 +42,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Ref == "" {
-		return e.Op + ": " + e.Err.Error()
+	text := e.Op
+	if e.Ref != "" {
+		text += " " + strings.TrimSuffix(e.Ref, ":")
 	}
-	return e.Op + " " + e.Ref + ": " + e.Err.Error()
+	return text + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.

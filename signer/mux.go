@@ -49,21 +49,24 @@ func (m Mux) Resolve(ref string) (Backend, string, error) {
 	return b, name, nil
 }
 
-// Wrap returns err as an *[Error], and nil for nil. It withholds the name when
-// err is ErrName.
+// Wrap returns err as an *[Error], and nil for nil. When err is ErrName, it keeps
+// no more of ref than the scheme.
 func Wrap(op, ref string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, ErrName) {
-		scheme, _, _ := strings.Cut(ref, ":")
+		scheme, _, ok := strings.Cut(ref, ":")
 		ref = scheme + ":"
+		if !ok || !isScheme(scheme) {
+			ref = ""
+		}
 	}
 	return &Error{Op: op, Ref: ref, Err: err}
 }
 
 // isScheme follows RFC 3986, section 3.1, in lower case. A single letter is a
-// drive on Windows and no scheme.
+// drive on Windows and no scheme; neither is what is long enough to be a key.
 func isScheme(s string) bool {
 	for i, c := range []byte(s) {
 		letter := 'a' <= c && c <= 'z'
@@ -71,7 +74,7 @@ func isScheme(s string) bool {
 			return false
 		}
 	}
-	return len(s) > 1
+	return 1 < len(s) && len(s) < 32
 }
 
 // named is a signer that knows what it was opened as.

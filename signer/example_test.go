@@ -1,0 +1,284 @@
+package signer_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// A store is a whole backend: keys in memory, by name.
+type store struct{ keys sync.Map }
+
+func (s *store) Open(_ context.Context, name string) (signer.Signer, error) {
+	key, ok := s.keys.Load(name)
+	if !ok {
+		return nil, signer.ErrNotFound
+	}
+	return key.(signer.Signer), nil
+}
+
+// Generate makes store a signer.Generator as well.
+func (s *store) Generate(_ context.Context, name string) (signer.Signer, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		return nil, err
+	}
+	if _, taken := s.keys.LoadOrStore(name, key); taken {
+		return nil, signer.ErrExists
+	}
+	return key, nil
+}
+
+// readKey is what a store of key files would do.
+func readKey(ctx context.Context, path string) (signer.Signer, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return signer.Parse(ctx, data, nil)
+}
+
+func ExampleNew() {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	message := []byte("halt, who goes there?")
+	signature, err := key.Sign(context.Background(), message)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signature.Format)
+	fmt.Println(key.PublicKey().Verify(message, signature))
+	// Output:
+	// ssh-ed25519
+	// <nil>
+}
+
+func ExampleParse() {
+	data, err := os.ReadFile("testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := signer.Parse(context.Background(), data, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ssh.FingerprintSHA256(key.PublicKey()))
+	// Output:
+	// SHA256:y4qYkw/dBceGgISObHBJRcspQ67+rAfUEjfW3A2hwgk
+}
+
+// The passphrase is asked for when it is needed, and only once.
+func ExampleParse_passphrase() {
+	data, err := os.ReadFile("testdata/id_ed25519_locked")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ask := func(_ context.Context, prompt string) ([]byte, error) {
+		fmt.Println(prompt)
+		return []byte("correct horse"), nil
+	}
+
+	ctx := context.Background()
+	key, err := signer.Parse(ctx, data, ask)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("opened", ssh.FingerprintSHA256(key.PublicKey()))
+
+	for _, message := range []string{"one", "two"} {
+		if _, err := key.Sign(ctx, []byte(message)); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("signed", message)
+	}
+	// Output:
+	// opened SHA256:ux03FMXFSpHhammwhtTaddcQibTBgH/QiRn9lIZbxj0
+	// passphrase for key SHA256:ux03FMXFSpHhammwhtTaddcQibTBgH/QiRn9lIZbxj0
+	// signed one
+	// signed two
+}
+
+func ExampleMux() {
+	ctx := context.Background()
+	work := new(store)
+	if _, err := work.Generate(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	keys := signer.Mux{"work": work, "home": new(store)}
+
+	key, err := keys.Open(ctx, "work:alice")
+	fmt.Println(key, err)
+	_, err = keys.Open(ctx, "home:alice")
+	fmt.Println(err)
+	// Output:
+	// work:alice <nil>
+	// open home:alice: key not found
+}
+
+// What a backend can do beside opening keys, a type assertion tells.
+func ExampleMux_Resolve() {
+	keys := signer.Mux{"work": new(store)}
+
+	backend, name, err := keys.Resolve("work:alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	generator, ok := backend.(signer.Generator)
+	if !ok {
+		log.Fatal("this store cannot make keys")
+	}
+	key, err := generator.Generate(context.Background(), name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("made", name, key.PublicKey().Type())
+
+	_, ok = backend.(signer.Deleter)
+	fmt.Println("can delete:", ok)
+	// Output:
+	// made alice ssh-ed25519
+	// can delete: false
+}
+
+func ExampleFirst() {
+	ctx := context.Background()
+	home := new(store)
+	if _, err := home.Generate(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	keys := signer.Mux{"work": new(store), "home": home}
+
+	key, err := signer.First(ctx, keys, "work:alice", "home:alice")
+	fmt.Println(key, err)
+	_, err = signer.First(ctx, keys, "work:bob", "home:bob")
+	fmt.Println(err)
+	// Output:
+	// home:alice <nil>
+	// key not found under any of 2 references
+	//   passed over: open work:bob: key not found
+	//   passed over: open home:bob: key not found
+}
+
+// A long-lived program opens its key when it first needs it.
+func ExampleKeep() {
+	home := new(store)
+	keys := signer.Mux{"home": home}
+	key := signer.Keep(keys, "home:alice") // opens nothing yet
+
+	ctx := context.Background()
+	_, err := key(ctx)
+	fmt.Println(err)
+
+	if _, err := home.Generate(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	first, err := key(ctx) // a failure is not kept
+	fmt.Println(first, err)
+	second, err := key(ctx)
+	fmt.Println(first == second, err)
+	// Output:
+	// open home:alice: key not found
+	// home:alice <nil>
+	// true <nil>
+}
+
+// A key that another service holds: signatures come from there and are
+// verified here.
+func ExampleFunc() {
+	_, remote, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	public, err := ssh.NewPublicKey(remote.Public())
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	key := signer.Func(public, func(_ context.Context, message []byte) (*ssh.Signature, error) {
+		// Here goes the call to the service.
+		return &ssh.Signature{Format: ssh.KeyAlgoED25519, Blob: ed25519.Sign(remote, message)}, nil
+	})
+	signature, err := key.Sign(context.Background(), []byte("hello"))
+	fmt.Println(signature.Format, err)
+	// Output:
+	// ssh-ed25519 <nil>
+}
+
+// FromSSH takes a key from package ssh, as an agent or a library gives it.
+func ExampleFromSSH() {
+	data, err := os.ReadFile("testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sshKey, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		log.Fatal(err)
+	}
+	key := signer.FromSSH(sshKey)
+	signature, err := key.Sign(context.Background(), []byte("hello"))
+	fmt.Println(signature.Format, err)
+	// Output:
+	// ssh-ed25519 <nil>
+}
+
+// SSH gives a key to package ssh: here, to log in with it.
+func ExampleSSH() {
+	ctx := context.Background()
+	key, err := readKey(ctx, "testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	login := signer.SSH(ctx, key)
+	config := &ssh.ClientConfig{
+		User: "git",
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(login)},
+	}
+	fmt.Println(config.User, ssh.FingerprintSHA256(login.PublicKey()))
+	// Output:
+	// git SHA256:y4qYkw/dBceGgISObHBJRcspQ67+rAfUEjfW3A2hwgk
+}
+
+// Errors say what to do about them, to people and to programs.
+func ExampleError() {
+	ctx := context.Background()
+	key, err := readKey(ctx, "testdata/id_ed25519_locked") // nobody can give the passphrase
+	if err != nil {
+		log.Fatal(err)
+	}
+	vault := new(store)
+	vault.keys.Store("alice", key)
+
+	alice, err := signer.Mux{"vault": vault}.Open(ctx, "vault:alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = alice.Sign(ctx, []byte("hello"))
+	fmt.Println(err)
+	fmt.Println("locked:", errors.Is(err, signer.ErrLocked))
+	if failed, ok := errors.AsType[*signer.Error](err); ok {
+		fmt.Println("could not", failed.Op, "with", failed.Ref)
+	}
+	// Output:
+	// sign vault:alice: key is locked: it has a passphrase and nobody is there to give it
+	// locked: true
+	// could not sign with vault:alice
+}

@@ -1,0 +1,73 @@
+package signer_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// opens is a backend of one function.
+type opens func(ctx context.Context, name string) (signer.Signer, error)
+
+func (f opens) Open(ctx context.Context, name string) (signer.Signer, error) { return f(ctx, name) }
+
+// fails is a backend that has nothing but this error.
+func fails(err error) opens {
+	return func(context.Context, string) (signer.Signer, error) { return nil, err }
+}
+
+// holds is a backend that has this key under every name.
+func holds(s signer.Signer) opens {
+	return func(context.Context, string) (signer.Signer, error) { return s, nil }
+}
+
+func newEd25519(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
+
+func newSigner(t testing.TB) signer.Signer {
+	t.Helper()
+	s, err := signer.New(newEd25519(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// wantIs fails unless err is want, and for no error at all.
+func wantIs(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got error %v, want one that is %q", err, want)
+	}
+}
+
+// checkSign fails unless s signs msg with its public key in that format.
+func checkSign(t testing.TB, s signer.Signer, format string) {
+	t.Helper()
+	msg := []byte("halt, who goes there?")
+	sig, err := s.Sign(t.Context(), msg)
+	if err != nil {
+		t.Fatalf("Sign: %v", err)
+	}
+	if sig.Format != format {
+		t.Errorf("the signature has format %q, want %q", sig.Format, format)
+	}
+	if err := s.PublicKey().Verify(msg, sig); err != nil {
+		t.Errorf("the signature does not verify: %v", err)
+	}
+}
+
+func samePublic(a, b ssh.PublicKey) bool {
+	return ssh.FingerprintSHA256(a) == ssh.FingerprintSHA256(b)
+}
