@@ -47,8 +47,8 @@ func secretForms(key crypto.Signer) []form {
 func numberForms(what string, n *big.Int) []form {
 	return append(bytesForms(what, n.Bytes()),
 		form{what + " in decimal", n.String()},
-		form{what + " as words", inner(fmt.Sprintf("%d", n.Bits()))},
-		form{what + " as words in hex", inner(fmt.Sprintf("%x", n.Bits()))},
+		form{what + " as words", within("[", fmt.Sprintf("%d", n.Bits()))},
+		form{what + " as words in hex", within("[", fmt.Sprintf("%x", n.Bits()))},
 	)
 }
 
@@ -58,11 +58,11 @@ func bytesForms(what string, b []byte) []form {
 		{what + " in hex", strings.TrimLeft(fmt.Sprintf("%x", b), "0")}, // a number has no leading zero
 		{what + " in upper-case hex", strings.TrimLeft(fmt.Sprintf("%X", b), "0")},
 		{what + " in spaced hex", fmt.Sprintf("% x", b)},
-		{what + " in Go's syntax", inner(fmt.Sprintf("%#v", b))},
-		{what + " as decimal bytes", inner(fmt.Sprintf("%d", b))},
-		{what + " as JSON numbers", strings.ReplaceAll(inner(fmt.Sprintf("%d", b)), " ", ",")},
-		{what + " quoted", inner(strconv.Quote(ownRunes(b)))},
-		{what + " quoted in ASCII", inner(strconv.QuoteToASCII(ownRunes(b)))},
+		{what + " in Go's syntax", within("{", fmt.Sprintf("%#v", b))},
+		{what + " as decimal bytes", within("[", fmt.Sprintf("%d", b))},
+		{what + " as JSON numbers", strings.ReplaceAll(within("[", fmt.Sprintf("%d", b)), " ", ",")},
+		{what + " quoted", within(`"`, strconv.Quote(ownRunes(b)))},
+		{what + " quoted in ASCII", within(`"`, strconv.QuoteToASCII(ownRunes(b)))},
 	}
 	for offset := range 3 {
 		std := base64Within(b, offset)
@@ -72,13 +72,10 @@ func bytesForms(what string, b []byte) []form {
 	return forms
 }
 
-// inner strips brackets, quotes and Go's type before them.
-func inner(s string) string {
-	start := strings.IndexAny(s, "[{\"")
-	if i := strings.IndexByte(s, '{'); i >= 0 {
-		start = i
-	}
-	return s[start+1 : len(s)-1]
+// within returns what stands between the first open and the last character.
+func within(open, s string) string {
+	_, s, _ = strings.Cut(s, open)
+	return s[:len(s)-1]
 }
 
 // base64Within returns what b looks like in the base64 of a longer text, such
