@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -15,6 +16,9 @@ import (
 // The error wraps what ended the search, or ErrNotFound if no key is there, and
 // its text lists every reference tried with the reason.
 func First(ctx context.Context, b Backend, refs ...string) (Signer, error) {
+	if len(refs) == 0 {
+		return nil, fmt.Errorf("%w: no references to try", ErrNotFound)
+	}
 	var passed []error
 	for _, ref := range refs {
 		s, err := b.Open(ctx, ref)
@@ -25,6 +29,9 @@ func First(ctx context.Context, b Backend, refs ...string) (Signer, error) {
 			return nil, &searchError{err, passed}
 		}
 		passed = append(passed, err)
+		if err := ctx.Err(); err != nil {
+			return nil, &searchError{err, passed} // whatever a backend without time left called it
+		}
 	}
 	return nil, &searchError{fmt.Errorf("%w under any of %d references", ErrNotFound, len(refs)), passed}
 }
@@ -32,8 +39,10 @@ func First(ctx context.Context, b Backend, refs ...string) (Signer, error) {
 // passOver reports whether err says that the key is not there. A store that
 // gave no answer in time may well have the key.
 func passOver(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return false
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded} {
+		if errors.Is(err, end) {
+			return false
+		}
 	}
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnavailable)
 }

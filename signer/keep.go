@@ -20,18 +20,22 @@ func keep(open func(context.Context) (Signer, error)) func(context.Context) (Sig
 		kept    atomic.Pointer[Signer]
 	)
 	openOnce := func(ctx context.Context) (Signer, error) {
-		if s := fresh(kept.Load()); s != nil {
+		old := kept.Load()
+		if s := fresh(old); s != nil {
 			return s, nil // another flight landed just before this one
 		}
 		s, err := open(ctx)
 		if err == nil {
-			kept.Store(&s)
+			kept.CompareAndSwap(old, &s) // an abandoned flight that lands late replaces nothing
 		}
 		return s, err
 	}
 	return func(ctx context.Context) (Signer, error) {
 		if s := fresh(kept.Load()); s != nil {
 			return s, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		return opening.do(ctx, openOnce)
 	}

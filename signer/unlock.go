@@ -25,13 +25,16 @@ func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
 	}
 	pub, err = ssh.ParsePublicKey(h.Pub)
 	if err != nil {
-		return false, nil, fmt.Errorf("damaged OpenSSH key, or one of an unknown kind: %w", err)
+		return false, nil, errors.New("damaged OpenSSH key, or one of an unknown kind: its public half cannot be read")
 	}
 	switch pub.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA:
 	case ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return false, nil, fmt.Errorf("%w: a security key (FIDO): its signatures carry a counter that the formats here cannot", ErrUnsupported)
 	case ssh.InsecureKeyAlgoDSA:
 		return false, nil, fmt.Errorf("%w: a DSA key: make an Ed25519 one", ErrUnsupported)
+	default: // a certificate
+		return false, nil, fmt.Errorf("%w: a key of kind %s", ErrUnsupported, pub.Type())
 	}
 	switch h.Cipher {
 	case "none":
@@ -96,6 +99,9 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 		prompt += " for key " + ssh.FingerprintSHA256(p.pub)
 	}
 	secret, err := passphrase(ctx, prompt)
+	if passOver(err) {
+		err = errors.New(err.Error()) // the passphrase is missing, the key is not
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: no passphrase: %w", ErrLocked, err)
 	}
