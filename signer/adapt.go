@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,6 @@ import (
 // under pub before it is handed on.
 func Func(pub ssh.PublicKey, sign func(context.Context, []byte) (*ssh.Signature, error)) Signer {
 	return &closure{pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		sig, err := sign(ctx, msg)
 		if err != nil {
 			return nil, err
@@ -35,6 +33,7 @@ func Func(pub ssh.PublicKey, sign func(context.Context, []byte) (*ssh.Signature,
 func FromSSH(s ssh.Signer) Signer {
 	sign := signWith(s)
 	return Func(s.PublicKey(), func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+		msg = bytes.Clone(msg) // the caller's again when ctx ends
 		return await(ctx, func() (*ssh.Signature, error) { return sign(msg) })
 	})
 }

@@ -3,12 +3,9 @@ package signer
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/rsa"
-	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -27,36 +24,9 @@ func New(key crypto.Signer) (Signer, error) {
 		return nil, err
 	}
 	sign := signWith(s)
-	return &closure{s.PublicKey(), func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	return &closure{s.PublicKey(), func(_ context.Context, msg []byte) (*ssh.Signature, error) {
 		return sign(msg)
 	}}, nil
-}
-
-// checkKey returns key in the form that the rest of the package expects, an
-// ed25519.PrivateKey by value.
-func checkKey(key crypto.PrivateKey) (crypto.Signer, error) {
-	switch k := key.(type) {
-	case *ed25519.PrivateKey:
-		if k == nil {
-			return nil, errors.New("the private key is nil")
-		}
-		return checkKey(*k)
-	case ed25519.PrivateKey:
-		// A file holds seed and public half side by side. Signing with a pair that
-		// does not match gives the seed away, and x/crypto does not check.
-		if len(k) != ed25519.PrivateKeySize || !k.Equal(ed25519.NewKeyFromSeed(k.Seed())) {
-			return nil, errors.New("damaged Ed25519 key: the private and the public half do not belong together")
-		}
-		return k, nil
-	case *ecdsa.PrivateKey:
-		return k, nil
-	case *rsa.PrivateKey:
-		return k, nil
-	}
-	return nil, fmt.Errorf("%w: a key of type %T cannot sign here: use Ed25519, ECDSA or RSA", ErrUnsupported, key)
 }
 
 // signWith returns the way in which s signs. SHA-1, an ssh.Signer's default
@@ -66,9 +36,12 @@ func signWith(s ssh.Signer) func(msg []byte) (*ssh.Signature, error) {
 		return func(msg []byte) (*ssh.Signature, error) { return s.Sign(rand.Reader, msg) }
 	}
 	as, ok := s.(ssh.AlgorithmSigner)
+	if m, limited := s.(ssh.MultiAlgorithmSigner); limited {
+		ok = slices.Contains(m.Algorithms(), ssh.KeyAlgoRSASHA512)
+	}
 	if !ok {
 		return func([]byte) (*ssh.Signature, error) {
-			return nil, fmt.Errorf("%w: this RSA signer can only use SHA-1", ErrUnsupported)
+			return nil, fmt.Errorf("%w: this RSA signer cannot use SHA-512", ErrUnsupported)
 		}
 	}
 	return func(msg []byte) (*ssh.Signature, error) {
@@ -85,5 +58,8 @@ type closure struct {
 func (c *closure) PublicKey() ssh.PublicKey { return c.pub }
 
 func (c *closure) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	return c.sign(ctx, msg)
 }
