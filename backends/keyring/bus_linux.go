@@ -1,0 +1,100 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/godbus/dbus"
+
+	"github.com/countersign/countersign/backends/keyring/internal/busprobe"
+	"github.com/countersign/countersign/signer"
+)
+
+// found is the bus that 99designs/keyring uses for the life of the process. Its
+// init has run by now: this package imports it.
+var found = busprobe.Restore()
+
+// dialBus opens a connection of our own, which ends with ctx. It finds out what
+// 99designs/keyring would hide, hang on or prompt for.
+func dialBus(ctx context.Context, s Store) (*dbus.Conn, error) {
+	if errors.Is(found.Err, os.ErrDeadlineExceeded) {
+		return nil, errNoAnswer(s, "dead-bus", "the D-Bus session bus accepts connections and does not answer: %v: log in anew, then restart this program", found.Err)
+	}
+	if found.Err != nil {
+		return nil, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %v", found.Err)
+	}
+	conn, err := dbus.Dial(found.Address)
+	if err != nil {
+		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %v: restart this program once it is back", err)
+	}
+	context.AfterFunc(ctx, func() { conn.Close() })
+	if err := conn.Auth(nil); err != nil {
+		return nil, busError(ctx, s, err)
+	}
+	if err := conn.Hello(); err != nil {
+		return nil, busError(ctx, s, err)
+	}
+	return conn, nil
+}
+
+// busError is for a call on our own connection.
+func busError(ctx context.Context, s Store, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	if ctx.Err() != nil {
+		return errNoAnswer(s, "dead-bus", "the D-Bus session bus does not answer any more")
+	}
+	return classify(s, err)
+}
+
+// startService has the bus start the service of that name if it does not run.
+// The bus itself waits for up to 25 seconds.
+func startService(ctx context.Context, conn *dbus.Conn, s Store, timeout time.Duration, name string) error {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var running bool
+	err := conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&running)
+	if err == nil && running {
+		return nil
+	}
+	err = conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.StartServiceByName", 0, name, uint32(0)).Err
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil && limited.Err() != nil {
+		return errNoAnswer(s, "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
+	}
+	return busError(ctx, s, err)
+}
+
+// classifyBus knows the errors of D-Bus, its library and the Secret Service by
+// name.
+func classifyBus(s Store, err error) error {
+	if errors.Is(err, dbus.ErrClosed) {
+		return explain(signer.ErrUnavailable, s, "bus-gone", "the connection to the D-Bus session bus broke: restart this program once the bus is back")
+	}
+	var e dbus.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	const bus = "org.freedesktop.DBus.Error."
+	absent := []string{bus + "ServiceUnknown", bus + "NameHasNoOwner", bus + "Spawn.ServiceNotFound", bus + "Spawn.ExecFailed", bus + "Spawn.ChildExited", bus + "Spawn.ChildSignaled"}
+	switch {
+	case slices.Contains(absent, e.Name):
+		return explain(signer.ErrUnavailable, s, "no-service", "nothing on the D-Bus session bus provides it: %s", e.Error())
+	case e.Name == "org.freedesktop.Secret.Error.IsLocked":
+		return explain(signer.ErrLocked, s, "locked", "the keyring is locked")
+	case e.Name == bus+"NoReply", e.Name == bus+"Disconnected":
+		return explain(signer.ErrUnavailable, s, "service-died", "it stopped in the middle: %s", e.Error())
+	case e.Name == bus+"AccessDenied":
+		return explain(signer.ErrDenied, s, "denied", "%s", e.Error())
+	case e.Name == bus+"TimedOut", e.Name == bus+"Timeout":
+		return errNoAnswer(s, "activation", "%s", e.Error())
+	}
+	return fmt.Errorf("%s: %s: %w (docs/keychain.md#other)", s, e.Name, err)
+}

@@ -1,0 +1,40 @@
+package keyring
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// keychain tells a locked Keychain from one without the key: 99designs/keyring
+// reports every failed query as "not found".
+type keychain struct{ keyring.Keyring }
+
+func openKeychain() (keyring.Keyring, error) {
+	k, err := open99(Keychain, keyring.Config{
+		ServiceName: "countersign",
+		// The program that stored a key reads it without a prompt; others make
+		// macOS ask.
+		KeychainTrustApplication: true,
+	})
+	return keychain{k}, err
+}
+
+// Get asks for the names too, which macOS tells without unlocking.
+func (k keychain) Get(key string) (keyring.Item, error) {
+	item, err := k.Keyring.Get(key)
+	if !errors.Is(err, keyring.ErrKeyNotFound) {
+		return item, err
+	}
+	keys, listErr := k.Keys()
+	if listErr != nil {
+		return keyring.Item{}, listErr
+	}
+	if slices.Contains(keys, key) {
+		return keyring.Item{}, explain(signer.ErrLocked, Keychain, "locked", "the key is there and was not handed out: the Keychain is locked, or the prompt was declined")
+	}
+	return keyring.Item{}, err
+}

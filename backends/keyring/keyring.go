@@ -1,0 +1,232 @@
+// Package keyring keeps keys in the operating system's own store: the Secret
+// Service or KWallet on Linux, the Keychain on macOS, the Credential Manager on
+// Windows; pass and the kernel's keyring where they are named.
+//
+// It goes through github.com/99designs/keyring and answers for what that
+// package leaves open: no call hangs, none prompts unasked, none overwrites, a
+// locked store is never taken for one without the key, and every error says
+// what is wrong and where docs/keychain.md has the cure.
+package keyring
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// A Backend opens keys in the operating system's stores. It implements all
+// abilities that package signer names. The zero value is ready: the platform's
+// own store, and nobody there to answer a prompt.
+//
+// A key is read once and then held in memory until the Backend is dropped, so
+// that a prompt comes at most once per key, however many ask at once; what
+// others do to the store meanwhile goes unnoticed. A failure is not held.
+//
+// A name is a relative slash-separated path without ";" and has at most 200
+// bytes, so that every store can hold it.
+//
+// A call ends when its context does, or after Timeout and PromptTimeout. A call
+// of the store that is still hanging then is abandoned: it keeps one of four
+// slots until it ends, and when all four are taken, calls fail. An abandoned
+// write may still succeed.
+type Backend struct {
+	// Stores are asked in this order. Nil means the platform's own: the Secret
+	// Service, then KWallet on Linux; the Keychain on macOS; the Credential
+	// Manager on Windows; none elsewhere. A store that is not there is passed
+	// over; one that is locked, or does not answer, ends the search.
+	Stores []Store
+
+	// Timeout is how long a store may take to answer; 0 means 3 seconds.
+	Timeout time.Duration
+
+	// PromptTimeout is how long somebody has, in addition, to answer a prompt of
+	// the store. 0 means that nobody is there: no prompt is opened where that is
+	// ours to decide.
+	PromptTimeout time.Duration
+
+	mu    sync.Mutex
+	slots chan struct{}
+	kept  map[string]func(context.Context) (signer.Signer, error)
+}
+
+var _ interface {
+	signer.Backend
+	signer.Generator
+	signer.Importer
+	signer.Exporter
+	signer.Lister
+	signer.Deleter
+} = (*Backend)(nil)
+
+// Open implements [signer.Backend]. The key signs in memory: it goes on when the
+// store is locked, or gone.
+func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
+	k, err := b.key(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return k.Signer, nil
+}
+
+// Export implements [signer.Exporter].
+func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error) {
+	k, err := b.key(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return k.private(), nil
+}
+
+// Generate implements [signer.Generator]: in the first store that is there,
+// unless any of them has the name already.
+func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Import(ctx, name, key); err != nil {
+		return nil, err
+	}
+	return signer.New(key)
+}
+
+// Import implements [signer.Importer], where Generate would put the key.
+func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	data, err := encode(name, key)
+	if err != nil {
+		return err
+	}
+	defer b.forget(name)
+	_, err = run(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, b.create(ctx, name, data)
+	})
+	return err
+}
+
+// List implements [signer.Lister], for all stores that are there. It reads no
+// key, so no [signer.Info] has a public key.
+func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
+	return run(ctx, b, func(ctx context.Context) ([]signer.Info, error) {
+		var names []string
+		answered := false
+		err := b.search(ctx, noPrompt, func(r ring) error {
+			found, err := r.names()
+			if err != nil {
+				return err
+			}
+			answered = true
+			names = append(names, found...)
+			return signer.ErrNotFound // go on with the next store
+		})
+		if err != nil && !(answered && errors.Is(err, signer.ErrNotFound)) {
+			return nil, err
+		}
+		slices.Sort(names)
+		infos := []signer.Info{}
+		for _, name := range slices.Compact(names) {
+			infos = append(infos, signer.Info{Name: name})
+		}
+		return infos, nil
+	})
+}
+
+// Delete implements [signer.Deleter]: it removes the key that Open would open
+// first, and none but that.
+func (b *Backend) Delete(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	defer b.forget(name)
+	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, b.search(ctx, mayPrompt, func(r ring) error { return r.remove(name) })
+	})
+	return err
+}
+
+// key returns the key of that name, read once for all callers.
+func (b *Backend) key(ctx context.Context, name string) (heldKey, error) {
+	if err := checkName(name); err != nil {
+		return heldKey{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return heldKey{}, err
+	}
+	s, err := b.keeper(name)(ctx)
+	if err != nil {
+		return heldKey{}, err
+	}
+	return s.(heldKey), nil
+}
+
+func (b *Backend) keeper(name string) func(context.Context) (signer.Signer, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == nil {
+		b.kept = make(map[string]func(context.Context) (signer.Signer, error))
+	}
+	if b.kept[name] == nil {
+		b.kept[name] = signer.Keep(opener(b.read), name)
+	}
+	return b.kept[name]
+}
+
+func (b *Backend) forget(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.kept, name)
+}
+
+// opener is to signer.Backend what http.HandlerFunc is to http.Handler.
+type opener func(ctx context.Context, name string) (signer.Signer, error)
+
+func (o opener) Open(ctx context.Context, name string) (signer.Signer, error) { return o(ctx, name) }
+
+func (b *Backend) read(ctx context.Context, name string) (signer.Signer, error) {
+	return run(ctx, b, func(ctx context.Context) (signer.Signer, error) {
+		var k heldKey
+		err := b.search(ctx, mayPrompt, func(r ring) (err error) {
+			k, err = r.read(ctx, name)
+			return err
+		})
+		return k, err
+	})
+}
+
+// create stores a key under a name that no store has. It holds a lock from the
+// look to the write: 99designs/keyring knows no way to create only if absent.
+func (b *Backend) create(ctx context.Context, name string, data []byte) error {
+	unlock, err := lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var target *ring
+	err = b.search(ctx, mayPrompt, func(r ring) error {
+		if target == nil {
+			target = &r
+		}
+		_, err := r.get(name)
+		return err
+	})
+	switch {
+	case err == nil:
+		return existsError(name)
+	case target == nil || !errors.Is(err, signer.ErrNotFound):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err() // nobody waits for the key any more
+	}
+	return target.write(keyring.Item{Key: target.itemKey(name), Label: target.label(name), Data: data, Description: "SSH private key"})
+}

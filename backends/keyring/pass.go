@@ -1,0 +1,60 @@
+package keyring
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// pass gives the exit codes of the pass program a meaning.
+type pass struct{ keyring.Keyring }
+
+func openPass() (keyring.Keyring, error) {
+	if _, err := exec.LookPath("pass"); err != nil {
+		return nil, explain(signer.ErrUnavailable, Pass, "pass", "the program is not installed")
+	}
+	dir := os.Getenv("PASSWORD_STORE_DIR")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, explain(signer.ErrUnavailable, Pass, "pass", "neither PASSWORD_STORE_DIR nor HOME is set")
+		}
+		dir = filepath.Join(home, ".password-store")
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".gpg-id")); err != nil {
+		return nil, explain(signer.ErrUnavailable, Pass, "pass", "there is no store in %s: run: pass init GPG-KEY", dir)
+	}
+	k, err := open99(Pass, keyring.Config{PassDir: dir, PassPrefix: "countersign"})
+	return pass{k}, err
+}
+
+func (p pass) Get(key string) (keyring.Item, error) {
+	item, err := p.Keyring.Get(key)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && syntax.Offset == 0:
+		// An empty item: what pass keeps of a process that was killed just
+		// before it handed over the key. There never was a key.
+		return keyring.Item{}, keyring.ErrKeyNotFound
+	case errors.As(err, &syntax):
+		return keyring.Item{}, errors.New("the item is not one of this program's: move the key with countersign key import")
+	}
+	return item, locked(err)
+}
+
+func (p pass) Set(item keyring.Item) error { return locked(p.Keyring.Set(item)) }
+
+// locked knows that pass exits with GnuPG's code 2 when that cannot use the key.
+func locked(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 2 {
+		return explain(signer.ErrLocked, Pass, "pass", "gpg cannot use its key; its message is above: unlock it by running pass show once, in a terminal")
+	}
+	return err
+}

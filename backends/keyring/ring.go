@@ -1,0 +1,115 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// A ring is one opened store. Its methods take names of ours and return errors
+// of ours.
+type ring struct {
+	keyring.Keyring
+	store Store
+}
+
+// itemKey returns what the store calls the key of that name. Where items of all
+// programs share one name space, ours have a prefix.
+func (r ring) itemKey(name string) string { return r.prefix() + name }
+
+func (r ring) prefix() string {
+	if r.store == SecretService || r.store == KeyCtl {
+		return "countersign:"
+	}
+	return ""
+}
+
+func (r ring) label(name string) string { return "countersign:" + name }
+
+func (r ring) get(name string) ([]byte, error) {
+	item, err := r.Get(r.itemKey(name))
+	if err != nil {
+		return nil, classify(r.store, err)
+	}
+	return item.Data, nil
+}
+
+// A heldKey is a signer in memory, and its key for Export.
+type heldKey struct {
+	signer.Signer
+	private func() crypto.Signer
+}
+
+func (r ring) read(ctx context.Context, name string) (heldKey, error) {
+	data, err := r.get(name)
+	if err != nil {
+		return heldKey{}, err
+	}
+	key, err := signer.ParsePrivateKey(ctx, data, nil)
+	if err != nil {
+		return heldKey{}, r.notAKey(name, err)
+	}
+	s, err := signer.New(key)
+	if err != nil {
+		return heldKey{}, r.notAKey(name, err)
+	}
+	return heldKey{s, func() crypto.Signer { return key }}, nil
+}
+
+func (r ring) notAKey(name string, err error) error {
+	return fmt.Errorf("%s: the item %q cannot be used as a key: %w (docs/keychain.md#not-a-key)", r.store, r.itemKey(name), err)
+}
+
+// write stores an item and reads it back: some stores report success for what
+// they did not keep.
+func (r ring) write(item keyring.Item) error {
+	if err := r.Set(item); err != nil {
+		return classify(r.store, err)
+	}
+	back, err := r.Get(item.Key)
+	if err != nil {
+		return fmt.Errorf("%s: reading back the key that was just written: %w", r.store, classify(r.store, err))
+	}
+	if !bytes.Equal(back.Data, item.Data) {
+		return fmt.Errorf("%s: the store reported success and holds something else than the key (docs/keychain.md#lost-write)", r.store)
+	}
+	return nil
+}
+
+// remove looks again afterwards, for the same reason.
+func (r ring) remove(name string) error {
+	if err := r.Remove(r.itemKey(name)); err != nil {
+		return classify(r.store, err)
+	}
+	_, err := r.Get(r.itemKey(name))
+	if errors.Is(err, keyring.ErrKeyNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: looking whether the key is gone: %w", r.store, classify(r.store, err))
+	}
+	return fmt.Errorf("%s: the store removed an item and still has one of that name (docs/keychain.md#lost-write)", r.store)
+}
+
+// names leaves out what is not ours.
+func (r ring) names() ([]string, error) {
+	keys, err := r.Keys()
+	if err != nil {
+		return nil, classify(r.store, err)
+	}
+	var names []string
+	for _, key := range keys {
+		name, ours := strings.CutPrefix(key, r.prefix())
+		if ours && checkName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

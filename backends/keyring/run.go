@@ -1,0 +1,91 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	defaultTimeout = 3 * time.Second
+
+	// maxHanging bounds the abandoned calls of a Backend, each with a goroutine
+	// and at worst a dialog.
+	maxHanging = 4
+
+	// grace lets a call that notices the end of its context say what it was
+	// waiting for.
+	grace = 250 * time.Millisecond
+)
+
+type result[T any] struct {
+	val T
+	err error
+}
+
+// run calls fn and returns when fn does, when ctx ends, or when b's time is up,
+// whichever comes first: no call of 99designs/keyring takes a context.
+func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	limit := b.limit()
+	limited, cancel := context.WithTimeout(ctx, limit)
+	slot := b.slot()
+	select {
+	case slot <- struct{}{}:
+	case <-limited.Done():
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return none, err
+		}
+		return none, fmt.Errorf("%w: %d earlier calls of the store still hang: answer their prompts, or restart this program (docs/keychain.md#hanging)", context.DeadlineExceeded, maxHanging)
+	}
+	done := make(chan result[T], 1)
+	go func() {
+		defer cancel()
+		defer func() { <-slot }()
+		done <- contain(limited, fn)
+	}()
+	timeUp := time.NewTimer(limit + grace)
+	defer timeUp.Stop()
+	select {
+	case r := <-done:
+		return r.val, r.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-timeUp.C:
+		return none, fmt.Errorf("%w: no answer from %s within %v: it may be waiting behind a prompt that nobody sees (docs/keychain.md#no-answer)", context.DeadlineExceeded, storeNames(b.stores()), limit)
+	}
+}
+
+// contain turns a panic into an error. go-libsecret panics, on the goroutine
+// that called it, when the bus dies while it waits for a prompt.
+func contain[T any](ctx context.Context, fn func(context.Context) (T, error)) (r result[T]) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("the store's client library failed, as it does when the bus dies while a prompt is open: %v (docs/keychain.md#bus-died)", p)
+		}
+	}()
+	val, err := fn(ctx)
+	return result[T]{val, err}
+}
+
+func (b *Backend) timeout() time.Duration {
+	if b.Timeout > 0 {
+		return b.Timeout
+	}
+	return defaultTimeout
+}
+
+func (b *Backend) limit() time.Duration { return b.timeout() + max(b.PromptTimeout, 0) }
+
+func (b *Backend) slot() chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.slots == nil {
+		b.slots = make(chan struct{}, maxHanging)
+	}
+	return b.slots
+}

@@ -1,0 +1,166 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// A Store is one of the operating system's key stores.
+type Store string
+
+// The stores. Pass and KeyCtl are used only when named in Backend.Stores: the
+// one may ask for a passphrase on a terminal, the other forgets at a reboot.
+const (
+	SecretService Store = "secret-service" // Linux: gnome-keyring, KeePassXC, KWallet 6
+	KWallet       Store = "kwallet"        // Linux: KWallet 5
+	KeyCtl        Store = "keyctl"         // Linux: the kernel's keyring of the user
+	Keychain      Store = "keychain"       // macOS, in builds with cgo
+	WinCred       Store = "wincred"        // Windows: the Credential Manager
+	Pass          Store = "pass"           // Unix: the standard Unix password manager, over GnuPG
+)
+
+// platformStores returns what Backend.Stores means when it is nil.
+func platformStores(goos string) []Store {
+	switch goos {
+	case "linux":
+		return []Store{SecretService, KWallet}
+	case "darwin":
+		return []Store{Keychain}
+	case "windows":
+		return []Store{WinCred}
+	}
+	return nil
+}
+
+// checkPlatform tells a store that this machine cannot have from one that this
+// program was built without.
+func checkPlatform(s Store, goos string, cgo bool) error {
+	var on []string
+	switch s {
+	case SecretService, KWallet, KeyCtl:
+		on = []string{"linux"}
+	case Keychain:
+		on = []string{"darwin"}
+	case WinCred:
+		on = []string{"windows"}
+	case Pass:
+		on = []string{"linux", "darwin", "freebsd", "openbsd", "netbsd"}
+	default:
+		return explain(signer.ErrUnsupported, s, "platforms", "there is no store of this name")
+	}
+	if !slices.Contains(on, goos) {
+		return explain(signer.ErrUnavailable, s, "platforms", "this store is on %s only, not on %s", strings.Join(on, ", "), goos)
+	}
+	if s == Keychain && !cgo {
+		return explain(signer.ErrUnsupported, s, "cgo", "this program was built without cgo, which the Keychain needs: build it on macOS with CGO_ENABLED=1")
+	}
+	return nil
+}
+
+// A prompting says whether an operation may make the store ask somebody.
+type prompting bool
+
+const (
+	noPrompt  prompting = false
+	mayPrompt prompting = true
+)
+
+// search calls fn with one store after the other, until one has what fn wants.
+// Like [signer.First] it passes over ErrNotFound and ErrUnavailable, and nothing
+// else.
+func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
+	if len(b.stores()) == 0 {
+		return fmt.Errorf("%w: there is no key store of the operating system on %s (docs/keychain.md#platforms)", signer.ErrUnavailable, runtime.GOOS)
+	}
+	var passed []error
+	for _, s := range b.stores() {
+		r, err := b.open(ctx, s, p)
+		if err == nil {
+			err = fn(r)
+		}
+		if err == nil || !passOver(err) {
+			return err
+		}
+		passed = append(passed, err)
+	}
+	return joinPassed(passed)
+}
+
+func (b *Backend) stores() []Store {
+	if b.Stores != nil {
+		return b.Stores
+	}
+	return platformStores(runtime.GOOS)
+}
+
+// open returns store s, ready to be used. What belongs to it, such as a D-Bus
+// connection, ends with ctx.
+func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) {
+	if err := checkPlatform(s, runtime.GOOS, cgoEnabled); err != nil {
+		return ring{}, err
+	}
+	var k keyring.Keyring
+	var err error
+	switch s {
+	case SecretService:
+		k, err = b.openSecretService(ctx, p)
+	case KWallet:
+		k, err = b.openKWallet(ctx, p)
+	case KeyCtl:
+		k, err = openKeyCtl()
+	case Keychain:
+		k, err = openKeychain()
+	case WinCred:
+		k, err = openWinCred()
+	case Pass:
+		k, err = openPass()
+	}
+	return ring{k, s}, classify(s, err)
+}
+
+// open99 opens one store of 99designs/keyring: of several, it would hide why it
+// passed one over.
+func open99(s Store, cfg keyring.Config) (keyring.Keyring, error) {
+	cfg.AllowedBackends = []keyring.BackendType{keyring.BackendType(s)}
+	return keyring.Open(cfg)
+}
+
+func passOver(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	return errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrUnavailable)
+}
+
+// joinPassed returns why no store had the key: it is not found if any store
+// works.
+func joinPassed(passed []error) error {
+	if len(passed) == 1 {
+		return passed[0]
+	}
+	kind := signer.ErrUnavailable
+	var texts []string
+	for _, err := range passed {
+		if errors.Is(err, signer.ErrNotFound) {
+			kind = signer.ErrNotFound
+		}
+		texts = append(texts, err.Error())
+	}
+	return fmt.Errorf("%w: in none of %d stores: %s", kind, len(passed), strings.Join(texts, "; "))
+}
+
+func storeNames(stores []Store) string {
+	var names []string
+	for _, s := range stores {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,28 @@
+package keyring
+
+import (
+	"github.com/99designs/keyring"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// maxBlob is CRED_MAX_CREDENTIAL_BLOB_SIZE of wincred.h, 5*512 bytes. An RSA key
+// of 3072 bits in OpenSSH's format just fits.
+const maxBlob = 2560
+
+// winCred refuses what Windows would refuse with a bare "parameter is
+// incorrect".
+type winCred struct{ keyring.Keyring }
+
+func openWinCred() (keyring.Keyring, error) {
+	// The credential "countersign:key:NAME", as the Credential Manager shows it.
+	k, err := open99(WinCred, keyring.Config{WinCredPrefix: "countersign", ServiceName: "key"})
+	return winCred{k}, err
+}
+
+func (w winCred) Set(item keyring.Item) error {
+	if len(item.Data) > maxBlob {
+		return explain(signer.ErrUnsupported, WinCred, "windows-size", "the key has %d bytes and a Windows credential holds at most %d: use Ed25519", len(item.Data), maxBlob)
+	}
+	return w.Keyring.Set(item)
+}

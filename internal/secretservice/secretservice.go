@@ -1,0 +1,201 @@
+// Package secretservice runs a private D-Bus session bus with a gnome-keyring
+// for tests: nothing of the user's own session is touched.
+package secretservice
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Require ends the test if one of the programs is not installed: with a failure
+// in CI, where all of them must be, else with a skip.
+func Require(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is not installed, and CI tests everything", program)
+		}
+		t.Skipf("%s is not installed: on Debian, run: apt-get install --no-install-recommends dbus gnome-keyring libsecret-tools pass gnupg xvfb xdotool", program)
+	}
+}
+
+// A Session is a session bus of its own, and a home directory to go with it.
+type Session struct {
+	t       testing.TB
+	dir     string
+	address string
+	bus     *exec.Cmd
+	daemon  *exec.Cmd
+	extra   []string
+}
+
+// Start starts a bus whose gnome-keyring has an unlocked default keyring. It
+// ends with the test.
+func Start(t testing.TB) *Session {
+	t.Helper()
+	s := StartBus(t)
+	s.StartKeyring("password")
+	return s
+}
+
+// StartBus starts a bus that no service is on. extra is added to the
+// environment of what runs on the bus, such as a DISPLAY.
+func StartBus(t testing.TB, extra ...string) *Session {
+	t.Helper()
+	Require(t, "dbus-daemon", "gnome-keyring-daemon")
+	dir, err := os.MkdirTemp("", "bus") // short: a socket's path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Session{t: t, dir: dir, extra: extra}
+	for _, sub := range []string{"run", "data", "services", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		s.KillKeyring()
+		s.KillBus()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	s.startBus()
+	return s
+}
+
+func (s *Session) startBus() {
+	s.t.Helper()
+	config := filepath.Join(s.dir, "bus.conf")
+	err := os.WriteFile(config, fmt.Appendf(nil, `<busconfig>
+  <type>session</type>
+  <listen>unix:path=%[1]s/bus</listen>
+  <servicedir>%[1]s/services</servicedir>
+  <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+</busconfig>`, s.dir), 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.bus = exec.Command("dbus-daemon", "--config-file="+config, "--nofork", "--nopidfile", "--print-address")
+	s.bus.Env = s.environ()
+	out, err := s.bus.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.bus.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("dbus-daemon did not start: %v", err)
+	}
+	s.address = strings.TrimSpace(address)
+}
+
+// StartKeyring starts gnome-keyring and unlocks its login keyring with the
+// password, which makes one if there is none. Without a password it does
+// neither.
+func (s *Session) StartKeyring(password string) {
+	s.t.Helper()
+	args := []string{"--foreground", "--components=secrets"}
+	if password != "" {
+		args = append(args, "--unlock")
+	}
+	s.daemon = exec.Command("gnome-keyring-daemon", args...)
+	s.daemon.Env = s.Env()
+	s.daemon.Stdin = strings.NewReader(password)
+	if err := s.daemon.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	want := "/org/freedesktop/secrets"
+	if password != "" {
+		want += "/collection/login"
+	}
+	s.awaitKeyring(want)
+}
+
+// awaitKeyring asks until the daemon is on the bus. Each question takes a
+// process, and so some milliseconds.
+func (s *Session) awaitKeyring(want string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		cmd := exec.CommandContext(ctx, "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets",
+			"/org/freedesktop/secrets", "org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Service", "string:Collections")
+		cmd.Env = s.Env()
+		if out, err := cmd.Output(); err == nil && strings.Contains(string(out), want) {
+			return
+		}
+	}
+	s.t.Fatal("gnome-keyring-daemon did not start")
+}
+
+// Lock locks the login keyring.
+func (s *Session) Lock() {
+	s.t.Helper()
+	s.Run("", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
+		"org.freedesktop.Secret.Service.Lock", "array:objpath:/org/freedesktop/secrets/collection/login")
+}
+
+// Run runs a program on the bus and returns what it prints.
+func (s *Session) Run(stdin string, args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = s.Env()
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// KillKeyring ends gnome-keyring as a crash does.
+func (s *Session) KillKeyring() { kill(&s.daemon) }
+
+// KillBus ends the bus as a crash does.
+func (s *Session) KillBus() { kill(&s.bus) }
+
+// Bus is the bus daemon's process.
+func (s *Session) Bus() *os.Process { return s.bus.Process }
+
+func kill(cmd **exec.Cmd) {
+	if *cmd == nil {
+		return
+	}
+	(*cmd).Process.Kill()
+	(*cmd).Wait()
+	*cmd = nil
+}
+
+// Dir is where the session keeps its files.
+func (s *Session) Dir() string { return s.dir }
+
+// Env is the environment of a program on this bus.
+func (s *Session) Env() []string {
+	return append(s.environ(), "DBUS_SESSION_BUS_ADDRESS="+s.address)
+}
+
+func (s *Session) environ() []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + s.dir,
+		"TMPDIR=" + filepath.Join(s.dir, "tmp"),
+		"XDG_RUNTIME_DIR=" + filepath.Join(s.dir, "run"),
+		"XDG_DATA_HOME=" + filepath.Join(s.dir, "data"),
+		"XDG_DATA_DIRS=" + "/usr/local/share:/usr/share",
+		"CI=" + os.Getenv("CI"),
+	}
+	return append(env, s.extra...)
+}
