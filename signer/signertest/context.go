@@ -19,10 +19,18 @@ func checkContext(t *testing.T, s *store) {
 
 	key := newEd25519(t)
 	held, fresh := s.put(t, key), s.name(t)
-	k, err := s.open(t.Context(), held)
+	for _, ctx := range []context.Context{cancelled, expired} { // while no key is known yet
+		_, err := s.open(ctx, held)
+		mustEnd(t, "Open", err, ctx)
+	}
+	opening, opened := context.WithCancel(t.Context())
+	k, err := s.open(opening, held)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", held, err)
 	}
+	opened()
+	s.signs(t, k, publicKey(t, key), []byte("message")) // a Signer outlives the context of Open
+
 	calls := append(s.callsOfExisting(held), s.callsOfNew(fresh, newEd25519(t))...)
 	calls = append(calls, call{"Sign", func(ctx context.Context) error {
 		_, err := s.sign(ctx, k, []byte("message"))
@@ -38,13 +46,19 @@ func checkContext(t *testing.T, s *store) {
 	before := s.snapshot(t)
 	for _, ctx := range []context.Context{cancelled, expired} {
 		for _, c := range calls {
-			if err := c.run(ctx); !errors.Is(err, ctx.Err()) {
-				t.Errorf("%s: got error %v, want one that wraps %q", c.op, err, ctx.Err())
-			}
+			mustEnd(t, c.op, c.run(ctx), ctx)
 		}
 	}
 	s.unchanged(t, before, "a call whose context had ended")
+	s.signs(t, k, publicKey(t, key), []byte("message"))
 	s.holds(t, held, publicKey(t, key))
 	_, err = s.open(t.Context(), fresh)
 	mustBe(t, "Open of what an ended context kept from being made", err, signer.ErrNotFound)
+}
+
+func mustEnd(t *testing.T, op string, err error, ctx context.Context) {
+	t.Helper()
+	if !errors.Is(err, ctx.Err()) {
+		t.Errorf("%s: got error %v, want one that wraps %q", op, err, ctx.Err())
+	}
 }

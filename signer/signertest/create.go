@@ -55,7 +55,7 @@ func checkImport(t *testing.T, s *store) {
 	value, pointer := newEd25519(t), newEd25519(t)
 	for _, key := range []crypto.Signer{value, &pointer} { // as PKCS#8 and OpenSSH files are parsed
 		name := s.name(t)
-		s.secrets = append(s.secrets, secretForms(key)...)
+		s.guard(key)
 		if err := s.importKey(t.Context(), name, key); err != nil {
 			t.Fatalf("Import of a %T: %v", key, err)
 		}
@@ -69,7 +69,7 @@ func checkImportExisting(t *testing.T, s *store) {
 	name := s.put(t, key)
 	before := s.snapshot(t)
 	for _, other := range []crypto.Signer{newEd25519(t), key} {
-		s.secrets = append(s.secrets, secretForms(other)...)
+		s.guard(other)
 		err := s.importKey(t.Context(), name, other)
 		mustBe(t, "Import over an existing key", err, signer.ErrExists)
 	}

@@ -83,7 +83,7 @@ func checkReplace(t *testing.T, s *store) {
 	if err := s.delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete(%q): %v", name, err)
 	}
-	s.secrets = append(s.secrets, secretForms(second)...)
+	s.guard(second)
 	if err := s.importKey(t.Context(), name, second); err != nil {
 		t.Fatalf("Import(%q) after Delete: %v", name, err)
 	}

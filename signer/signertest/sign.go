@@ -84,10 +84,10 @@ func (s *store) signs(t *testing.T, k signer.Signer, pub ssh.PublicKey, msg []by
 
 func (s *store) sign(ctx context.Context, k signer.Signer, msg []byte) (*ssh.Signature, error) {
 	sig, err := k.Sign(ctx, msg)
+	s.remember(err)
 	if sig != nil {
 		s.remember(sig)
 	}
-	s.remember(k, err)
 	return sig, err
 }
 
@@ -95,6 +95,13 @@ func checkSignChangesNothing(t *testing.T, s *store) {
 	key := newEd25519(t)
 	name := s.put(t, key)
 	before := s.snapshot(t)
-	s.holds(t, name, publicKey(t, key))
+	k, err := s.open(t.Context(), name)
+	if err != nil {
+		t.Fatalf("Open(%q): %v", name, err)
+	}
+	s.signs(t, k, publicKey(t, key), []byte("message"))
 	s.unchanged(t, before, "Open and Sign")
+	if k, ok := k.(signer.Staler); ok && k.Stale() {
+		t.Error("the Signer is stale, and nothing has changed")
+	}
 }

@@ -60,7 +60,7 @@ func (s *store) name(t *testing.T) string {
 func (s *store) put(t *testing.T, key crypto.Signer) string {
 	t.Helper()
 	name := s.name(t)
-	s.secrets = append(s.secrets, secretForms(key)...)
+	s.guard(key)
 	if s.Put != nil {
 		s.Put(t, name, key)
 		return name
@@ -78,6 +78,9 @@ func (s *store) put(t *testing.T, key crypto.Signer) string {
 	return name
 }
 
+// guard makes key one of those that nothing returned may reveal.
+func (s *store) guard(key crypto.Signer) { s.secrets = append(s.secrets, secretForms(key)...) }
+
 func (s *store) remember(values ...any) {
 	for _, v := range values {
 		if v != nil {
@@ -86,23 +89,31 @@ func (s *store) remember(values ...any) {
 	}
 }
 
+// orNothing returns an error also for a result that is neither.
+func orNothing(result any, err error) error {
+	if result == nil && err == nil {
+		return errors.New("neither a key nor an error")
+	}
+	return err
+}
+
 func (s *store) open(ctx context.Context, name string) (signer.Signer, error) {
 	k, err := s.Backend.Open(ctx, name)
 	s.remember(k, err)
-	return k, err
+	return k, orNothing(k, err)
 }
 
 // openRef opens name as users do, through a Mux.
 func (s *store) openRef(ctx context.Context, name string) (signer.Signer, error) {
 	k, err := signer.Mux{"store": s.Backend}.Open(ctx, "store:"+name)
 	s.remember(k, err)
-	return k, err
+	return k, orNothing(k, err)
 }
 
 func (s *store) generate(ctx context.Context, name string) (signer.Signer, error) {
 	k, err := s.Backend.(signer.Generator).Generate(ctx, name)
 	s.remember(k, err)
-	return k, err
+	return k, orNothing(k, err)
 }
 
 func (s *store) importKey(ctx context.Context, name string, key crypto.Signer) error {
@@ -115,10 +126,8 @@ func (s *store) importKey(ctx context.Context, name string, key crypto.Signer) e
 func (s *store) export(ctx context.Context, name string) (crypto.Signer, error) {
 	key, err := s.Backend.(signer.Exporter).Export(ctx, name)
 	s.remember(err)
-	if err == nil {
-		s.secrets = append(s.secrets, secretForms(key)...)
-	}
-	return key, err
+	s.guard(key)
+	return key, orNothing(key, err)
 }
 
 func (s *store) list(ctx context.Context) ([]signer.Info, error) {
