@@ -22,7 +22,7 @@ var found = busprobe.Restore()
 // 99designs/keyring would hide, hang on or prompt for.
 func dialBus(ctx context.Context, s Store) (*dbus.Conn, error) {
 	if errors.Is(found.Err, os.ErrDeadlineExceeded) {
-		return nil, errNoAnswer(s, "dead-bus", "the D-Bus session bus accepts connections and does not answer: %v: log in anew, then restart this program", found.Err)
+		return nil, noAnswer(s, "dead-bus", "the D-Bus session bus accepts connections and does not answer: %v: log in anew, then restart this program", found.Err)
 	}
 	if found.Err != nil {
 		return nil, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %v", found.Err)
@@ -47,7 +47,7 @@ func busError(ctx context.Context, s Store, err error) error {
 		return ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return errNoAnswer(s, "dead-bus", "the D-Bus session bus does not answer any more")
+		return noAnswer(s, "no-answer", "the D-Bus session bus, or the service on it, does not answer")
 	}
 	return classify(s, err)
 }
@@ -55,21 +55,24 @@ func busError(ctx context.Context, s Store, err error) error {
 // startService has the bus start the service of that name if it does not run.
 // The bus itself waits for up to 25 seconds.
 func startService(ctx context.Context, conn *dbus.Conn, s Store, timeout time.Duration, name string) error {
+	var running bool
+	err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&running)
+	if err != nil {
+		return busError(ctx, s, err)
+	}
+	if running {
+		return nil
+	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var running bool
-	err := conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&running)
-	if err == nil && running {
-		return nil
-	}
 	err = conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.StartServiceByName", 0, name, uint32(0)).Err
-	if err == nil {
-		return nil
+	if errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return noAnswer(s, "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
 	}
-	if ctx.Err() == nil && limited.Err() != nil {
-		return errNoAnswer(s, "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
+	if err != nil {
+		return busError(ctx, s, err)
 	}
-	return busError(ctx, s, err)
+	return nil
 }
 
 // classifyBus knows the errors of D-Bus, its library and the Secret Service by
@@ -94,7 +97,7 @@ func classifyBus(s Store, err error) error {
 	case e.Name == bus+"AccessDenied":
 		return explain(signer.ErrDenied, s, "denied", "%s", e.Error())
 	case e.Name == bus+"TimedOut", e.Name == bus+"Timeout":
-		return errNoAnswer(s, "activation", "%s", e.Error())
+		return noAnswer(s, "activation", "%s", e.Error())
 	}
 	return fmt.Errorf("%s: %s: %w (docs/keychain.md#other)", s, e.Name, err)
 }

@@ -22,10 +22,14 @@ func existsError(name string) error {
 	return fmt.Errorf("%w: %q is there and was left as it is: choose another name, or delete it first", signer.ErrExists, name)
 }
 
-// errNoAnswer is for a store that may well have the key: it must not read as
-// "not found", nor pass on to another store.
-func errNoAnswer(s Store, heading, format string, args ...any) error {
-	return explain(context.DeadlineExceeded, s, heading, format, args...)
+// A timeout is for a store that may well have the key: it must not read as "not
+// found", nor pass on to another store.
+type timeout struct{ error }
+
+func (t timeout) Unwrap() []error { return []error{t.error, context.DeadlineExceeded} }
+
+func noAnswer(s Store, heading, format string, args ...any) error {
+	return timeout{fmt.Errorf("no answer: %s: %s (docs/keychain.md#%s)", s, fmt.Sprintf(format, args...), heading)}
 }
 
 // classify gives an error of a store its kind. One that has a kind already, or

@@ -40,7 +40,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 		if err := ctx.Err(); err != nil {
 			return none, err
 		}
-		return none, fmt.Errorf("%w: %d earlier calls of the store still hang: answer their prompts, or restart this program (docs/keychain.md#hanging)", context.DeadlineExceeded, maxHanging)
+		return none, timeout{fmt.Errorf("no answer: %d earlier calls still hang: answer their prompts, or restart this program (docs/keychain.md#hanging)", maxHanging)}
 	}
 	done := make(chan result[T], 1)
 	go func() {
@@ -56,7 +56,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-timeUp.C:
-		return none, fmt.Errorf("%w: no answer from %s within %v: it may be waiting behind a prompt that nobody sees (docs/keychain.md#no-answer)", context.DeadlineExceeded, storeNames(b.stores()), limit)
+		return none, timeout{fmt.Errorf("no answer: %s: nothing came within %v: it may be waiting behind a prompt that nobody sees (docs/keychain.md#no-answer)", storeNames(b.stores()), limit)}
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *secretService) ask(dialog dbus.ObjectPath, patience time.Duration) erro
 			if err := s.ctx.Err(); errors.Is(err, context.Canceled) {
 				return err
 			}
-			return fmt.Errorf("%w: %w", signer.ErrLocked, errNoAnswer(SecretService, "no-answer", "the prompt to unlock the keyring was open for %v, and nobody answered it", patience))
+			return timeout{explain(signer.ErrLocked, SecretService, "no-answer", "the prompt to unlock the keyring was open for %v, and nobody answered it", patience)}
 		case answer, open := <-answers:
 			if !open {
 				return explain(signer.ErrUnavailable, SecretService, "bus-died", "the D-Bus session bus ended while a prompt was open")

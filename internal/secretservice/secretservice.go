@@ -167,8 +167,11 @@ func (s *Session) KillKeyring() { kill(&s.daemon) }
 // KillBus ends the bus as a crash does.
 func (s *Session) KillBus() { kill(&s.bus) }
 
-// Bus is the bus daemon's process.
+// Bus is the process of the bus.
 func (s *Session) Bus() *os.Process { return s.bus.Process }
+
+// Keyring is the process of gnome-keyring.
+func (s *Session) Keyring() *os.Process { return s.daemon.Process }
 
 func kill(cmd **exec.Cmd) {
 	if *cmd == nil {

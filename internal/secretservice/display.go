@@ -1,0 +1,128 @@
+package secretservice
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Display is an X server that nobody sees, with a person at it.
+type Display struct {
+	t    testing.TB
+	name string
+}
+
+// StartDisplay starts a display. It ends with the test.
+func StartDisplay(t testing.TB) *Display {
+	t.Helper()
+	Require(t, "Xvfb", "xdotool", "gnome-keyring-daemon")
+	cmd := exec.Command("Xvfb", "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(&cmd) })
+	number, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("Xvfb did not start: %v", err)
+	}
+	return &Display{t, ":" + strings.TrimSpace(number)}
+}
+
+// Env is what a Session needs to show its prompts here.
+func (d *Display) Env() string { return "DISPLAY=" + d.name }
+
+// AwaitPrompt returns once a prompt is open and takes what is typed.
+func (d *Display) AwaitPrompt() {
+	d.t.Helper()
+	d.until("no prompt opened", func() bool {
+		return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter", "windowfocus", "--sync")
+	})
+}
+
+// Answer types the password into the open prompt.
+func (d *Display) Answer(password string) {
+	d.t.Helper()
+	d.AwaitPrompt()
+	if !d.xdotool("type", password) || !d.xdotool("key", "Return") {
+		d.t.Fatal("the display does not take what is typed")
+	}
+	d.AwaitNoPrompt()
+}
+
+// Dismiss closes the open prompt as the Escape key does.
+func (d *Display) Dismiss() {
+	d.t.Helper()
+	d.AwaitPrompt()
+	if !d.xdotool("key", "Escape") {
+		d.t.Fatal("the display does not take what is typed")
+	}
+	d.AwaitNoPrompt()
+}
+
+// AwaitNoPrompt returns once no prompt is open any more.
+func (d *Display) AwaitNoPrompt() {
+	d.t.Helper()
+	d.until("the prompt stays open", func() bool { return !d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter") })
+}
+
+// until asks again and again. Each question takes a process, and so some
+// milliseconds.
+func (d *Display) until(complaint string, done func() bool) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	defer cancel()
+	for !done() {
+		if ctx.Err() != nil {
+			d.t.Fatal(complaint)
+		}
+	}
+}
+
+// xdotool reports whether the program succeeded, as it does not if there is no
+// such window.
+func (d *Display) xdotool(args ...string) bool {
+	cmd := exec.CommandContext(d.t.Context(), "xdotool", args...)
+	cmd.Env = append(os.Environ(), d.Env())
+	return cmd.Run() == nil
+}
+
+// AddPrompter lets the bus start the program that shows prompts.
+func (s *Session) AddPrompter() {
+	s.t.Helper()
+	for _, name := range []string{"org.gnome.keyring.SystemPrompter", "org.gnome.keyring.PrivatePrompter"} {
+		data, err := os.ReadFile(filepath.Join("/usr/share/dbus-1/services", name+".service"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.addServiceFile(name, data)
+	}
+	s.reload()
+}
+
+// AddService lets the bus start a program that shall provide name.
+func (s *Session) AddService(name, command string) {
+	s.t.Helper()
+	s.addServiceFile(name, []byte("[D-BUS Service]\nName="+name+"\nExec="+command+"\n"))
+	s.reload()
+}
+
+func (s *Session) addServiceFile(name string, data []byte) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, "services", name+".service"), data, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Session) reload() {
+	s.t.Helper()
+	s.Run("", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.ReloadConfig")
+}
