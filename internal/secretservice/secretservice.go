@@ -185,6 +185,9 @@ func kill(cmd **exec.Cmd) {
 // Dir is where the session keeps its files.
 func (s *Session) Dir() string { return s.dir }
 
+// Address is where the bus listens.
+func (s *Session) Address() string { return s.address }
+
 // Env is the environment of a program on this bus.
 func (s *Session) Env() []string {
 	return append(s.environ(), "DBUS_SESSION_BUS_ADDRESS="+s.address)

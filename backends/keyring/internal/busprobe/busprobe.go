@@ -9,7 +9,7 @@
 // initialization"; fixed since Go 1.21). This package imports only what
 // github.com/godbus/dbus imports too, and its path sorts before that one's. So
 // it is initialised before godbus/dbus, and 99designs/keyring, which imports
-// godbus/dbus, after both. TestOrder in the parent package holds this.
+// godbus/dbus, after both. TestBeforeMain in the parent package holds this.
 //
 // Initialised first, it looks whether a bus is there and answers, and leaves in
 // DBUS_SESSION_BUS_ADDRESS one that does, or an address that nobody dials. The
