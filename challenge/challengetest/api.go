@@ -1,0 +1,45 @@
+package challengetest
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/challenge"
+)
+
+// serveAPI answers signed requests as Ollama's API does: METHOD and request URI
+// are signed, ts is in the query, and Authorization holds the signature, raw or
+// behind "Bearer ". The reply names the key.
+func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
+	auth := req.Header.Get("Authorization")
+	if scheme, rest, ok := strings.Cut(auth, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		auth = rest
+	}
+	key, no := r.checkSignature(auth, req.Method+","+req.RequestURI)
+	if no == nil {
+		no = r.checkTime(req.URL.Query())
+	}
+	if no != nil {
+		no.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"fingerprint": ssh.FingerprintSHA256(key)})
+}
+
+// checkSignature returns the key that signed text, if the registry knows it.
+func (r *Registry) checkSignature(authorization, text string) (ssh.PublicKey, *refusal) {
+	key, err := challenge.Verify(authorization, []byte(text))
+	if err != nil {
+		return nil, refuse(http.StatusUnauthorized, "UNAUTHORIZED", err.Error())
+	}
+	r.parts.count(func(s *Stats) { s.Signatures++ })
+	known := func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) }
+	if r.config.Keys != nil && !slices.ContainsFunc(r.config.Keys, known) {
+		return nil, refuse(http.StatusUnauthorized, "UNAUTHORIZED", "unknown key "+ssh.FingerprintSHA256(key))
+	}
+	return key, nil
+}

@@ -1,0 +1,164 @@
+package challengetest
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+)
+
+// A Fault stands in front of a part of the registry: it answers in its place,
+// or spoils the request or the reply.
+type Fault func(next http.Handler) http.Handler
+
+// Always is the number of times for a fault that stays until Heal.
+const Always = math.MaxInt
+
+type planned struct {
+	fault Fault
+	times int
+}
+
+// Fail gives the next requests at p a fault, one or more times. Faults of one part
+// come one after the other, in the order of their calls of Fail.
+func (r *Registry) Fail(p Part, times int, f Fault) {
+	r.parts.mu.Lock()
+	defer r.parts.mu.Unlock()
+	r.parts.faults[p] = append(r.parts.faults[p], &planned{f, times})
+}
+
+// Heal takes back all faults.
+func (r *Registry) Heal() {
+	r.parts.mu.Lock()
+	defer r.parts.mu.Unlock()
+	r.parts.faults = [numParts][]*planned{}
+}
+
+// nextFault returns the fault that is due at p, or nil. s.mu must be held.
+func (s *parts) nextFault(p Part) Fault {
+	queue := s.faults[p]
+	if len(queue) == 0 {
+		return nil
+	}
+	due := queue[0]
+	if due.times--; due.times <= 0 {
+		s.faults[p] = queue[1:]
+	}
+	return due.fault
+}
+
+// Reply answers with a status, a body and header fields, given as name, value,
+// name, value. At Challenges, without WWW-Authenticate it is no challenge, and
+// with one it is any challenge; at Tokens it is an outage, a redirect, a page
+// that is no JSON:
+//
+//	Reply(503, "", "Retry-After", "2")
+func Reply(status int, body string, header ...string) Fault {
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i+1 < len(header); i += 2 {
+				w.Header().Add(header[i], header[i+1])
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, body)
+		})
+	}
+}
+
+// WrongRealm puts another realm into challenges.
+func WrongRealm(realm string) Fault {
+	return rewrite(func(w *httptest.ResponseRecorder) {
+		line := w.Header().Get("WWW-Authenticate")
+		w.Header().Set("WWW-Authenticate", realmParam.ReplaceAllLiteralString(line, `realm="`+realm+`"`))
+	})
+}
+
+var realmParam = regexp.MustCompile(`realm="[^"]*"`)
+
+// TokenReply lets edit change the members of a token endpoint's reply: token,
+// expires_in and issued_at.
+func TokenReply(edit func(reply map[string]any)) Fault {
+	return rewrite(func(w *httptest.ResponseRecorder) {
+		reply := map[string]any{}
+		if json.Unmarshal(w.Body.Bytes(), &reply) != nil {
+			return
+		}
+		edit(reply)
+		w.Body.Reset()
+		json.NewEncoder(w.Body).Encode(reply)
+	})
+}
+
+func rewrite(edit func(*httptest.ResponseRecorder)) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, req)
+			edit(rec)
+			maps.Copy(w.Header(), rec.Header())
+			w.WriteHeader(rec.Code)
+			w.Write(rec.Body.Bytes())
+		})
+	}
+}
+
+// NeverSatisfied takes every token for an invalid one.
+func NeverSatisfied(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Authorization") != "" {
+			req.Header.Set("Authorization", "Bearer unknown")
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// Hold sends on arrived, which may be nil, when a request comes, and keeps it
+// until release is closed or its client gives up. Then all goes on as usual.
+func Hold(arrived chan<- struct{}, release <-chan struct{}) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if arrived != nil {
+				select {
+				case arrived <- struct{}{}:
+				case <-req.Context().Done():
+				}
+			}
+			select {
+			case <-release:
+				next.ServeHTTP(w, req)
+			case <-req.Context().Done():
+				panic(http.ErrAbortHandler) // rather than an empty 200
+			}
+		})
+	}
+}
+
+// Huge answers with a token of at least n bytes, and does not say so beforehand.
+func Huge(n int) Fault {
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"token":"`)
+			block := strings.Repeat("a", 64<<10)
+			for sent := 0; sent < n; sent += len(block) {
+				if _, err := io.WriteString(w, block); err != nil {
+					return // the client has had enough
+				}
+			}
+			io.WriteString(w, `"}`)
+		})
+	}
+}
+
+// Cut breaks the connection in the middle of the reply: so net/http ends a
+// handler that wrote less than it announced.
+func Cut(http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		io.WriteString(w, `{"token":"`)
+	})
+}

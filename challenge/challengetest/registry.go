@@ -1,0 +1,191 @@
+// Package challengetest is a registry, in process, that really challenges its
+// clients and verifies what they sign, and that misbehaves when it is told to.
+//
+// It speaks what Ollama's registry speaks: a 401 with a Bearer challenge, the
+// signed exchange at the realm, tokens that expire, manifests and blobs to pull
+// and push (OCI distribution specification), and Ollama's signed API. Tests and
+// "countersign demo" use it; it keeps everything in memory and is no server for
+// anything that matters.
+package challengetest
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Config tells what a registry is like. The zero value is an honest one that
+// knows every key and grants everything.
+type Config struct {
+	// Service is what challenges name and exchanges must repeat; "" means
+	// "challengetest".
+	Service string
+
+	// Realm is what follows the origin in the realm of a challenge; "" means
+	// "/v2/token". It may have a query, which clients must keep, and "?" alone
+	// makes a realm without a path.
+	Realm string
+
+	// Login gives the token endpoint an origin of its own, as ollama.com is
+	// another than registry.ollama.ai.
+	Login bool
+
+	// CDN redirects requests for blobs to an origin of its own, which refuses
+	// a request with an Authorization header, as S3 does.
+	CDN bool
+
+	// TLS makes it https, with a certificate that Client trusts.
+	TLS bool
+
+	// InMemory connects through memory and not through loopback, so that the
+	// registry works in a bubble of testing/synctest. Only Client reaches it.
+	InMemory bool
+
+	// Keys are the keys that the registry knows; nil means every key.
+	Keys []ssh.PublicKey
+
+	// Grant decides whether a key may have one access, such as
+	// "repository:library/llama3:pull"; nil grants everything.
+	Grant func(key ssh.PublicKey, access string) bool
+
+	// TTL is the lifetime of tokens; 0 means five minutes.
+	TTL time.Duration
+
+	// Now is the registry's clock, which its Date header shows too; nil means
+	// time.Now.
+	Now func() time.Time
+}
+
+// A Registry is a running registry. It is safe for concurrent use.
+type Registry struct {
+	// URL is its origin, such as "http://127.0.0.1:41234".
+	URL string
+
+	config    Config
+	realm     string // as challenges have it
+	tokenPath string // where requests to the realm arrive
+	otherURL  string
+	main      *httptest.Server
+	other     *httptest.Server // the CDN and a token endpoint of its own
+	transport *http.Transport
+	stop      context.CancelFunc
+
+	parts  parts
+	tokens issuer
+	store  store
+}
+
+// Start starts a registry, on loopback unless c says otherwise. Close it after
+// use.
+func Start(c Config) (*Registry, error) {
+	c.Service = cmp.Or(c.Service, "challengetest")
+	c.Realm = cmp.Or(c.Realm, "/v2/token")
+	c.TTL = cmp.Or(c.TTL, 5*time.Minute)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	path, _, _ := strings.Cut(c.Realm, "?")
+	r := &Registry{config: c, tokenPath: cmp.Or(path, "/"), tokens: newIssuer(c.TTL)}
+	if err := r.start(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Registry) start() error {
+	n := network(loopback{})
+	if r.config.InMemory {
+		n = &memory{}
+	}
+	main, err := n.Listen()
+	if err != nil {
+		return err
+	}
+	other, err := n.Listen()
+	if err != nil {
+		main.Close()
+		return err
+	}
+	r.URL, r.otherURL = r.origin(main), r.origin(other)
+	r.realm = r.URL + r.config.Realm
+	if r.config.Login {
+		r.realm = r.otherURL + r.config.Realm
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	r.main = r.serve(ctx, main, r.serveMain)
+	r.other = r.serve(ctx, other, r.serveOther)
+	r.transport = &http.Transport{DialContext: n.DialContext, MaxIdleConnsPerHost: 100}
+	if r.config.TLS {
+		r.transport.TLSClientConfig = r.main.Client().Transport.(*http.Transport).TLSClientConfig
+	}
+	return nil
+}
+
+func (r *Registry) origin(l net.Listener) string {
+	if r.config.TLS {
+		return "https://" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}
+
+func (r *Registry) serve(ctx context.Context, l net.Listener, h http.HandlerFunc) *httptest.Server {
+	s := &httptest.Server{Listener: l, Config: &http.Server{
+		Handler:     h,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    log.New(io.Discard, "", 0), // clients that hang up are expected here
+	}}
+	if r.config.TLS {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	return s
+}
+
+// Close ends every connection, held requests too, and waits until the
+// registry's goroutines are done.
+func (r *Registry) Close() {
+	r.stop()
+	r.transport.CloseIdleConnections()
+	for _, s := range []*httptest.Server{r.main, r.other} {
+		s.Config.Close()
+		s.Close()
+	}
+}
+
+// Client returns a new client that reaches the registry and trusts its
+// certificate.
+func (r *Registry) Client() *http.Client { return &http.Client{Transport: r.transport} }
+
+// Realm returns the realm that challenges name.
+func (r *Registry) Realm() string { return r.realm }
+
+func (r *Registry) serveMain(w http.ResponseWriter, req *http.Request) {
+	switch path := req.URL.EscapedPath(); {
+	case path == r.tokenPath && !r.config.Login:
+		r.pass(Tokens, r.serveToken, w, req)
+	case path == "/v2", strings.HasPrefix(path, "/v2/"):
+		r.pass(Resources, r.serveResource, w, req)
+	case strings.HasPrefix(path, "/api/"):
+		r.pass(API, r.serveAPI, w, req)
+	default:
+		http.NotFound(w, req)
+	}
+}
+
+func (r *Registry) serveOther(w http.ResponseWriter, req *http.Request) {
+	if r.config.Login && req.URL.EscapedPath() == r.tokenPath {
+		r.pass(Tokens, r.serveToken, w, req)
+		return
+	}
+	r.pass(CDN, r.serveCDN, w, req)
+}
