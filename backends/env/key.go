@@ -1,0 +1,49 @@
+package env
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// A key is a Signer that knows where it came from.
+type key struct {
+	signer.Signer
+	origin origin
+}
+
+var _ signer.Staler = (*key)(nil)
+
+func (k *key) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	sig, err := k.Signer.Sign(ctx, msg)
+	if err != nil {
+		return nil, k.origin.explain(err)
+	}
+	return sig, nil
+}
+
+func (k *key) Stale() bool { return k.origin.stale() }
+
+// An origin tells where a key and its passphrase were found.
+type origin struct {
+	from     string
+	passName string
+	passFrom string // empty if it was nowhere
+	stale    func() bool
+}
+
+func (o origin) explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case o.passFrom != "" && errors.Is(err, signer.ErrDenied):
+		return fmt.Errorf("%s: %w (passphrase from %s)", o.from, err, o.passFrom)
+	case o.passFrom == "" && errors.Is(err, signer.ErrLocked):
+		return fmt.Errorf("%s: %w: set %s or %s_FILE", o.from, err, o.passName, o.passName)
+	}
+	return fmt.Errorf("%s: %w", o.from, err)
+}

@@ -1,0 +1,145 @@
+package env
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+// variableName is POSIX's definition; a shell cannot set other variables.
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// longest is less than a pasted Ed25519 key with its public half has: 86 bytes.
+const longest = 80
+
+func checkName(name string) error {
+	if err := keyname.Check(name, longest); err != nil {
+		return err
+	}
+	if !variableName.MatchString(name) {
+		return fmt.Errorf("%w: a variable's name has letters, digits and underscores, and a digit not first", signer.ErrName)
+	}
+	return nil
+}
+
+// isPath tells a path from base64, which may look like one.
+func isPath(text []byte) bool {
+	path := string(bytes.TrimSpace(text))
+	if !filepath.IsAbs(path) {
+		return false
+	}
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// A source is a text and where it was found.
+type source struct {
+	from  string        // for errors
+	text  func() []byte // a copy
+	stale func() bool
+}
+
+// answer is a signer.PassphraseFunc.
+func (s source) answer(context.Context, string) ([]byte, error) { return s.text(), nil }
+
+// find looks for what is called name in the variable, the file that NAME_FILE
+// names, and among systemd's credentials.
+func (b *Backend) find(name string) (source, error) {
+	pointer := name + "_FILE"
+	value, isSet, err := b.lookup(name)
+	if err != nil {
+		return source{}, err
+	}
+	path, hasFile := os.LookupEnv(pointer)
+	switch {
+	case isSet && hasFile:
+		return source{}, fmt.Errorf("both %s and %s are set: unset one", name, pointer)
+	case isSet:
+		return source{name, func() []byte { return []byte(value) }, func() bool { return false }}, nil
+	case hasFile:
+		return pointed(pointer, path)
+	}
+	return credential(name)
+}
+
+func (b *Backend) lookup(variable string) (value string, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	value, ok = os.LookupEnv(variable)
+	if !ok {
+		taken, ok := b.taken[variable]
+		if !ok {
+			return "", false, nil
+		}
+		return taken(), true, nil
+	}
+	if !b.Unset {
+		return value, true, nil
+	}
+	if err := os.Unsetenv(variable); err != nil {
+		return "", false, fmt.Errorf("removing %s from the environment: %w", variable, err)
+	}
+	if b.taken == nil {
+		b.taken = make(map[string]func() string)
+	}
+	b.taken[variable] = func() string { return value }
+	return value, true, nil
+}
+
+// pointed reads the file at path, which the variable pointer holds. It repeats
+// no path that may be the secret itself, put into the wrong variable.
+func pointed(pointer, path string) (source, error) {
+	if path == "" {
+		return source{}, fmt.Errorf("%s is empty: fill it or unset it", pointer)
+	}
+	if !filepath.IsAbs(path) {
+		return source{}, fmt.Errorf("%s is not an absolute path", pointer)
+	}
+	src, err := read(fmt.Sprintf("%s (%s)", pointer, path), path)
+	if err == nil {
+		return src, nil
+	}
+	if _, notKey := decode([]byte(path)); notKey == nil {
+		return source{}, fmt.Errorf("%s holds a key: it takes the path of a file", pointer)
+	}
+	if errors.Is(err, signer.ErrNotFound) {
+		// Not ErrNotFound: whoever names a file means its key and no other.
+		return source{}, fmt.Errorf("%s names %s: %w: mount that file, or unset the variable", pointer, path, fs.ErrNotExist)
+	}
+	return source{}, fmt.Errorf("%s: %w", pointer, err)
+}
+
+func credential(name string) (source, error) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY") // systemd.exec(5)
+	if dir == "" {
+		return source{}, fmt.Errorf("%w: none of %s, %s_FILE and CREDENTIALS_DIRECTORY is set", signer.ErrNotFound, name, name)
+	}
+	if !filepath.IsAbs(dir) {
+		return source{}, errors.New("CREDENTIALS_DIRECTORY is not an absolute path")
+	}
+	src, err := read("credential "+name, filepath.Join(dir, name))
+	if errors.Is(err, signer.ErrNotFound) {
+		return source{}, fmt.Errorf("%w: neither %s nor %s_FILE is set, and CREDENTIALS_DIRECTORY (%s) has no %s", signer.ErrNotFound, name, name, dir, name)
+	}
+	return src, err
+}
+
+func read(from, path string) (source, error) {
+	data, snapshot, err := keyfile.Read(path)
+	if err != nil {
+		return source{}, err
+	}
+	// Editors and echo end a file with a newline; the secret has none.
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	return source{from, func() []byte { return []byte(text) }, snapshot.Stale}, nil
+}
