@@ -49,7 +49,6 @@ func numberForms(what string, n *big.Int) []form {
 	return append(bytesForms(what, n.Bytes()),
 		form{what + " in decimal", n.String()},
 		form{what + " as words", within("[", fmt.Sprintf("%d", n.Bits()))},
-		form{what + " as words in hex", within("[", fmt.Sprintf("%x", n.Bits()))},
 	)
 }
 
@@ -62,8 +61,7 @@ func bytesForms(what string, b []byte) []form {
 		{what + " in Go's syntax", within("{", fmt.Sprintf("%#v", b))},
 		{what + " as decimal bytes", within("[", fmt.Sprintf("%d", b))},
 		{what + " as JSON numbers", strings.ReplaceAll(within("[", fmt.Sprintf("%d", b)), " ", ",")},
-		{what + " quoted", within(`"`, strconv.Quote(ownRunes(b)))},
-		{what + " quoted in ASCII", within(`"`, strconv.QuoteToASCII(ownRunes(b)))},
+		{what + " quoted", strings.Trim(strconv.Quote(ownRunes(b)), `"`)},
 	}
 	for offset := range 3 {
 		std := base64Within(b, offset)

@@ -8,8 +8,6 @@ import (
 	"strings"
 )
 
-var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%T"}
-
 // find looks for secrets in everything that prints v. It returns where it found
 // the first one, or "".
 func find(v any, secrets []form) string {
@@ -27,29 +25,29 @@ func find(v any, secrets []form) string {
 // unbroken joins the lines of a PEM block, also where they were quoted.
 var unbroken = strings.NewReplacer(`\\n`, "", `\n`, "", "\n", "", `\\r`, "", `\r`, "", "\r", "")
 
-// prints returns what v looks like to all that may print it. In an unexported
-// field fmt calls no methods, so a String method protects nothing.
+// prints returns what v looks like to all that may print it, by itself and as
+// part of something else.
 func prints(v any) []form {
-	type exported struct{ V any }
-	type unexported struct{ v any }
-	holders := []any{v, exported{v}, &exported{v}, unexported{v}, &unexported{v}}
+	enclosed := struct{ v any }{v} // in an unexported field fmt calls no methods
 	var out []form
-	for _, h := range holders {
-		for _, verb := range verbs {
-			out = append(out, form{verb, fmt.Sprintf(verb, h)})
-		}
-		if b, err := json.Marshal(h); err == nil {
+	for _, v := range []any{v, enclosed} {
+		out = append(out, formatted(v, "")...)
+		out = append(out, logged(v)...)
+		if b, err := json.Marshal(v); err == nil {
 			out = append(out, form{"encoding/json", string(b)})
 		}
-		out = append(out, logged(h)...)
 	}
-	seen := map[uintptr]bool{}
-	hidden := reflect.ValueOf(unexported{v}).Field(0).Elem()
-	eachPointee(hidden, seen, func(pointee reflect.Value) {
-		for _, verb := range verbs {
-			out = append(out, form{verb + " by a debugger", fmt.Sprintf(verb, pointee)})
-		}
+	eachPointee(reflect.ValueOf(enclosed).Field(0), map[place]bool{}, func(pointee reflect.Value) {
+		out = append(out, formatted(pointee, " by a debugger")...)
 	})
+	return out
+}
+
+func formatted(v any, by string) []form {
+	var out []form
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%T"} {
+		out = append(out, form{verb + by, fmt.Sprintf(verb, v)})
+	}
 	return out
 }
 
@@ -60,15 +58,22 @@ func logged(v any) []form {
 	return []form{{"slog as text", text.String()}, {"slog as JSON", js.String()}}
 }
 
+// place has a type because a struct and its first field share an address.
+type place struct {
+	address uintptr
+	pointer reflect.Type
+}
+
 // eachPointee calls visit with whatever pointers in v lead to, at any depth:
 // fmt prints an address there, but a debugger and go-cmp follow it.
-func eachPointee(v reflect.Value, seen map[uintptr]bool, visit func(reflect.Value)) {
+func eachPointee(v reflect.Value, seen map[place]bool, visit func(reflect.Value)) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		if v.IsNil() || seen[v.Pointer()] {
+		at := place{v.Pointer(), v.Type()}
+		if v.IsNil() || seen[at] {
 			return
 		}
-		seen[v.Pointer()] = true
+		seen[at] = true
 		visit(v.Elem())
 		eachPointee(v.Elem(), seen, visit)
 	case reflect.Interface:

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -83,8 +84,13 @@ func TestNoSecret(t *testing.T) {
 		"base64 of a 34th byte on": text("%s", base64.StdEncoding.EncodeToString(append([]byte{1, 2}, key...))),
 		"a wrapped error":          fmt.Errorf("outer: %w", &signer.Error{Op: "open", Ref: hex.EncodeToString(key.Seed()), Err: errors.New("x")}),
 		"an error's field":         &hidden{cause: text("%x", key.Seed())},
-		"only JSON":                onlyJSON(func() []byte { return key.Seed() }),
-		"only slog":                onlySlog(func() []byte { return key.Seed() }),
+		"JSON numbers":             text("%s", strings.Join(strings.Fields(strings.Trim(fmt.Sprint(key.Seed()), "[]")), ",")),
+		"MarshalJSON":              onlyJSON(key.Seed),
+		"MarshalText":              onlyText(key.Seed),
+		"LogValue":                 onlySlog(key.Seed),
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X"} {
+		leaks["only "+verb] = onlyVerb{verb, key.Seed}
 	}
 	for name, v := range leaks {
 		if !reveals(t, key, v) {
@@ -97,15 +103,28 @@ type hidden struct{ cause error }
 
 func (*hidden) Error() string { return "hidden" }
 
-type onlyJSON func() []byte
+// These leak in one way only. A function holds the key, as it should.
+type (
+	onlyJSON func() []byte
+	onlyText func() []byte
+	onlySlog func() []byte
+	onlyVerb struct {
+		verb string
+		seed func() []byte
+	}
+)
 
-func (f onlyJSON) MarshalJSON() ([]byte, error) {
-	return fmt.Appendf(nil, "%q", hex.EncodeToString(f())), nil
+func (f onlyJSON) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "\"%x\"", f()), nil }
+func (f onlyJSON) LogValue() slog.Value         { return slog.Value{} }
+func (f onlyText) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", f()), nil }
+func (f onlyText) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+func (f onlySlog) LogValue() slog.Value         { return slog.AnyValue(f()) }
+
+func (o onlyVerb) Format(s fmt.State, verb rune) {
+	if fmt.FormatString(s, verb) == o.verb {
+		fmt.Fprintf(s, "%x", o.seed())
+	}
 }
-
-type onlySlog func() []byte
-
-func (f onlySlog) LogValue() slog.Value { return slog.AnyValue(f()) }
 
 func TestNoSecretOfOtherKinds(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
