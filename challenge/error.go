@@ -1,0 +1,145 @@
+package challenge
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Causes that an [Error] wraps, besides ErrRealm, those of package signer and
+// those of package context. Test for them with [errors.Is].
+var (
+	// ErrNoChallenge: the response asks for nothing that a key could answer.
+	ErrNoChallenge = errors.New("no challenge that can be answered")
+
+	// ErrRejected: the server knows what was sent and says no: an unknown key, a
+	// scope that is not granted, a token that it will not take.
+	ErrRejected = errors.New("rejected by the server")
+
+	// ErrReply: the server's answer cannot be used.
+	ErrReply = errors.New("unusable reply")
+
+	// ErrBody: the request has a body that cannot be sent a second time.
+	ErrBody = errors.New("request body cannot be replayed")
+)
+
+// An Error tells which step of answering a challenge failed and everything that
+// a person needs to know about it. What the server said is stripped of control
+// characters and cut to a line. It never holds a token or a signature.
+type Error struct {
+	Op       string // "read challenge", "check realm", "open key", "sign", "get token" or "use token"
+	Registry string // origin of the request that was challenged
+	Realm    string // as the challenge gave it
+	Scope    string
+	Key      string // fingerprint, "SHA256:..."
+	Ref      string // reference of the key, if the signer tells ([signer.Mux])
+	Status   int    // HTTP status, 0 if there was no reply
+	Server   string // the server's own words
+	Tries    int    // requests to the realm, 0 if none was made
+	Err      error
+
+	// Skew is how far the server's clock is ahead of this machine's, if that is
+	// far enough to be the cause.
+	Skew time.Duration
+
+	temporary bool          // another try may succeed
+	after     time.Duration // how long the server wants us to wait
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, " %s %s", name, value)
+		}
+	}
+	field("for", e.Registry)
+	if e.Realm != "" && !strings.HasPrefix(e.Realm, e.Registry+"/") {
+		field("at", e.Realm)
+	}
+	field("scope", e.Scope)
+	field("with key", strings.TrimSpace(e.Key+" "+parenthesise(e.Ref)))
+	b.WriteString(": " + e.Err.Error())
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": %d %s", e.Status, http.StatusText(e.Status))
+	}
+	if e.Server != "" {
+		fmt.Fprintf(&b, ": %q", e.Server)
+	}
+	if e.Tries > 1 {
+		fmt.Fprintf(&b, ", after %d tries", e.Tries)
+	}
+	if e.after > 0 {
+		fmt.Fprintf(&b, "; the server asks to wait %v", e.after)
+	}
+	switch {
+	case e.Skew > 0:
+		fmt.Fprintf(&b, "; the clock of this machine is %v behind the server's: set it right", e.Skew)
+	case e.Skew < 0:
+		fmt.Fprintf(&b, "; the clock of this machine is %v ahead of the server's: set it right", -e.Skew)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func parenthesise(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
+}
+
+// ServerText reads the start of an error response's body and returns the
+// server's own words in it, on one line and fit for a terminal; "" if there are
+// none. It knows the JSON of Ollama ({"error": ...}), of OAuth
+// (error_description) and of OCI ({"errors": [{"code", "message"}]}).
+func ServerText(resp *http.Response) string {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // what there is
+	return serverText(body)
+}
+
+func serverText(body []byte) string {
+	var reply struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Message     string `json:"message"`
+		Errors      []struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	_ = json.Unmarshal(body, &reply) // what could be read is what there is
+	text := []string{cmp.Or(reply.Description, reply.Error, reply.Message)}
+	for _, e := range reply.Errors {
+		text = append(text, cmp.Or(e.Message, e.Code))
+	}
+	return printable(strings.Join(text, " "))
+}
+
+// printable makes a server's text fit for a terminal: one line, at most 300
+// characters, nothing that could move a cursor.
+func printable(s string) string {
+	const longest = 300
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > longest {
+			b.WriteString("...")
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,148 @@
+package challenge_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer"
+)
+
+// newKey stands for a key that some backend opened.
+func newKey() signer.Signer {
+	key, err := signer.New(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return key
+}
+
+// A registry to talk to, in this process.
+func startRegistry() *challengetest.Registry {
+	registry, err := challengetest.Start(challengetest.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	registry.AddImage("library/llama3", "latest", []byte("weights"))
+	return registry
+}
+
+// An http.Client that answers challenges. Nothing else in the program changes.
+func ExampleTransport() {
+	registry := startRegistry()
+	defer registry.Close()
+	key := newKey()
+
+	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
+		Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+	}}}
+	resp, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
+}
+
+// The same, a step at a time.
+func ExampleClient_Token() {
+	registry := startRegistry()
+	defer registry.Close()
+	key := newKey()
+
+	resp, err := http.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+	ch, err := challenge.Bearer(resp.Header)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Status, "for", ch.Get("scope"))
+
+	client := &challenge.Client{Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil }}
+	token, err := client.Token(context.Background(), ch, resp.Request.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	req := resp.Request.Clone(context.Background())
+	req.Header.Set("Authorization", "Bearer "+token.Value())
+	resp, err = http.DefaultClient.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output:
+	// 401 Unauthorized for repository:library/llama3:pull
+	// 200 OK
+}
+
+func ExampleAuthorization() {
+	text := []byte("POST,/api/me?ts=1700000000")
+	value, err := challenge.Authorization(context.Background(), newKey(), text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(value[:68])
+	fmt.Println(value[69:])
+
+	pub, err := challenge.Verify(value, text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ssh.FingerprintSHA256(pub))
+	// Output:
+	// AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop
+	// XhuOJBFM1Vo8VzauMXtZHZ9T2ZBOkQeqo2U1VfqQLv56E38XIDxJbKJPUfPrcb3psr/7DTCfn1l3jxaVJwZjBQ==
+	// SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
+}
+
+// Ollama's API takes a signature instead of a challenge.
+func ExampleRequestSigner() {
+	registry := startRegistry()
+	defer registry.Close()
+	key := newKey()
+
+	client := &http.Client{Transport: &challenge.RequestSigner{
+		Origins: []string{registry.URL}, // nobody else gets a signature
+		Key:     func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+	}}
+	resp, err := client.Post(registry.URL+"/api/me", "application/json", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s", body)
+	// Output: {"fingerprint":"SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo"}
+}
+
+// Where a challenge leads is decided before the key is touched.
+func ExampleClient_realms() {
+	client := &challenge.Client{
+		Key: func(context.Context, *url.URL) (signer.Signer, error) { return newKey(), nil },
+		Realms: append(challenge.DefaultRealms(), challenge.RealmPair{
+			Registry: "https://registry.example.com",
+			Realm:    "https://login.example.com",
+		}),
+	}
+	origin := &url.URL{Scheme: "https", Host: "registry.example.org"}
+	ch := challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{{Name: "realm", Value: "https://login.example.com/token"}}}
+	_, err := client.Token(context.Background(), ch, origin)
+	fmt.Println(err)
+	// Output: check realm for https://registry.example.org at https://login.example.com/token: realm refused: it is on another origin than the registry: if that is right, list the two as a pair
+}

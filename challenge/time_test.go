@@ -1,0 +1,195 @@
+package challenge_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/challenge/challengetest"
+)
+
+// In these tests the clock is testing/synctest's, and the network is memory.
+
+func TestTokenIsRenewedWhileItWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true, TTL: 5 * time.Minute})
+		v.mustGet(t, manifest)
+		release := make(chan struct{})
+		v.Fail(challengetest.Tokens, 1, challengetest.Hold(nil, release))
+		time.Sleep(4*time.Minute + 10*time.Second)
+		v.mustGet(t, manifest) // while the exchange is held: nobody waits for it
+		v.mustGet(t, manifest)
+		close(release)
+		synctest.Wait()
+		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
+			t.Errorf("%d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
+		}
+		time.Sleep(2 * time.Minute) // the first token has expired
+		v.mustGet(t, manifest)
+		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
+			t.Errorf("later: %d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
+		}
+	})
+}
+
+func TestExpiredTokenCostsOneExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.mustGet(t, manifest)
+		time.Sleep(time.Hour)
+		v.mustGetAtOnce(t, 64)
+		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
+			t.Errorf("%d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
+		}
+	})
+}
+
+func TestCallerWhoGivesUpHurtsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		release := make(chan struct{})
+		v.Fail(challengetest.Tokens, 1, challengetest.Hold(nil, release))
+		ctx, cancel := context.WithCancel(t.Context())
+		var leader sync.WaitGroup
+		leader.Go(func() {
+			if _, err := v.get(ctx, manifest); !errors.Is(err, context.Canceled) {
+				t.Errorf("the caller who gave up: %v, want Canceled", err)
+			}
+		})
+		synctest.Wait() // its exchange is held
+		var others sync.WaitGroup
+		others.Go(func() { v.mustGetAtOnce(t, 15) })
+		others.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := v.get(ctx, manifest); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a caller with a deadline of its own: %v, want DeadlineExceeded", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		leader.Wait()
+		time.Sleep(2 * time.Second) // past that deadline
+		close(release)
+		others.Wait()
+		if n := v.Stats().Exchanges; n != 1 {
+			t.Errorf("%d exchanges, want 1", n)
+		}
+	})
+}
+
+func TestRetry(t *testing.T) {
+	const callers = 16
+	soon := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	tests := []struct {
+		name     string
+		fault    func() challengetest.Fault
+		min, max time.Duration
+	}{
+		{"503", func() challengetest.Fault { return challengetest.Reply(503, "") }, 0, 2 * time.Second},
+		{"connection cut", func() challengetest.Fault { return challengetest.Cut }, 0, 2 * time.Second},
+		{"429 with seconds", func() challengetest.Fault { return challengetest.Reply(429, "", "Retry-After", "7") }, 7 * time.Second, 8 * time.Second},
+		{"503 with a date", func() challengetest.Fault { return challengetest.Reply(503, "", "Retry-After", soon(20*time.Second)) }, 19 * time.Second, 21 * time.Second},
+		{"a date that is past", func() challengetest.Fault { return challengetest.Reply(503, "", "Retry-After", soon(-time.Hour)) }, 0, 2 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := visit(t, challengetest.Config{InMemory: true})
+				v.Fail(challengetest.Tokens, 1, tt.fault())
+				start := time.Now()
+				v.mustGetAtOnce(t, callers)
+				if took := time.Since(start); took < tt.min || took > tt.max {
+					t.Errorf("waited %v, want %v to %v", took, tt.min, tt.max)
+				}
+				if n := v.Stats().Exchanges; n != 2 {
+					t.Errorf("%d exchanges, want 2", n)
+				}
+				if n := v.signatures.Load(); n != 2 {
+					t.Errorf("%d signatures, want one for each try", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, `{"error":"closed"}`))
+		_, err := v.get(t.Context(), manifest)
+		var e *challenge.Error
+		if !errors.As(err, &e) || e.Status != 503 || e.Server != "closed" || e.Tries != v.Stats().Exchanges || e.Tries < 2 {
+			t.Errorf("after %d exchanges: %+v", v.Stats().Exchanges, e)
+		}
+		v.Heal()
+		v.mustGet(t, manifest) // a failure is not remembered
+
+		v = visit(t, challengetest.Config{InMemory: true})
+		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, "", "Retry-After", "86400"))
+		start := time.Now()
+		_, err = v.get(t.Context(), manifest)
+		if err == nil || !strings.Contains(err.Error(), "24h0m0s") || time.Since(start) > time.Second {
+			t.Errorf("asked to wait a day: after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestClocksThatDiffer(t *testing.T) {
+	for _, ahead := range []time.Duration{-2 * time.Hour, -time.Minute, time.Minute, 2 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := visit(t, challengetest.Config{InMemory: true})
+				v.client.Now = func() time.Time { return time.Now().Add(-ahead) } // the registry is ahead of us
+				for range 5 {
+					v.mustGet(t, manifest)
+				}
+				want := 1
+				if ahead.Abs() > time.Hour {
+					want = 2 // the first ts was refused
+				}
+				if s := v.Stats(); s.Exchanges != want || s.Tokens != 1 {
+					t.Errorf("%d exchanges and %d tokens, want %d and 1", s.Exchanges, s.Tokens, want)
+				}
+			})
+		})
+	}
+}
+
+func TestClockIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.client.Now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
+		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
+		_, err := v.get(t.Context(), manifest)
+		var e *challenge.Error
+		if !errors.As(err, &e) || e.Skew != 2*time.Hour || !strings.Contains(err.Error(), "2h0m0s behind") {
+			t.Errorf("a clock two hours behind: %v", err)
+		}
+		if n := v.Stats().Exchanges; n != 2 {
+			t.Errorf("%d exchanges, want one correction", n)
+		}
+	})
+}
+
+func (v *visitor) mustGet(t *testing.T, path string) {
+	t.Helper()
+	if _, err := v.get(t.Context(), path); err != nil {
+		t.Error(err)
+	}
+}
+
+func (v *visitor) mustGetAtOnce(t *testing.T, callers int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() { v.mustGet(t, manifest) })
+	}
+	all.Wait()
+}

@@ -1,0 +1,132 @@
+package challenge
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	defaultLifetime = 60 * time.Second // distribution, docs/content/spec/auth/token.md
+	longestLifetime = 24 * time.Hour   // ask again at least daily
+)
+
+// A Token is a bearer token (RFC 6750) for one registry and scope. Printing it
+// does not print its secret. The zero value holds none.
+type Token struct{ *issued }
+
+// issued is a token as it came; it does not change.
+type issued struct {
+	secret  func() string
+	from    time.Time
+	expires time.Time
+	ask     ask // what it answers
+	key     keyID
+}
+
+// Value returns the secret itself.
+func (t Token) Value() string {
+	if t.issued == nil {
+		return ""
+	}
+	return t.secret()
+}
+
+// Expires returns the time, by the local clock, from which the server no longer
+// takes the token.
+func (t Token) Expires() time.Time {
+	if t.issued == nil {
+		return time.Time{}
+	}
+	return t.expires
+}
+
+// String tells what the token is, and not its secret.
+func (t Token) String() string {
+	return "bearer token until " + t.Expires().Format(time.RFC3339)
+}
+
+// usableAt leaves a margin, so that no token expires on its way.
+func (t Token) usableAt(now time.Time) bool {
+	return t.issued != nil && now.Before(t.expires.Add(-min(t.lifetime()/10, 10*time.Second)))
+}
+
+// ageingAt tells when to get the next one, while this one still works.
+func (t Token) ageingAt(now time.Time) bool {
+	return !now.Before(t.expires.Add(-min(t.lifetime()/4, time.Minute)))
+}
+
+func (t Token) lifetime() time.Duration { return t.expires.Sub(t.from) }
+
+// readToken reads a token endpoint's reply as distribution's token
+// specification has it: token, or its alias access_token; expires_in, 60 s if
+// absent; issued_at.
+func readToken(body []byte, header http.Header, now time.Time) (*issued, error) {
+	var reply struct {
+		Token       string          `json:"token"`
+		AccessToken string          `json:"access_token"`
+		ExpiresIn   json.Number     `json:"expires_in"`
+		IssuedAt    json.RawMessage `json:"issued_at"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return nil, fmt.Errorf("%w: not the JSON of a token: %w", ErrReply, err)
+	}
+	value := reply.Token
+	if value == "" {
+		value = reply.AccessToken
+	}
+	if err := checkToken(value); err != nil {
+		return nil, err
+	}
+	lifetime, err := readLifetime(reply.ExpiresIn)
+	if err != nil {
+		return nil, err
+	}
+	left := lifetime - age(reply.IssuedAt, header, lifetime, now)
+	return &issued{secret: func() string { return value }, from: now, expires: now.Add(left)}, nil
+}
+
+// checkToken wants the characters that a header field may hold.
+func checkToken(value string) error {
+	if value == "" {
+		return fmt.Errorf("%w: neither token nor access_token in it", ErrReply)
+	}
+	for _, c := range []byte(value) {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("%w: the token holds characters that no header can", ErrReply)
+		}
+	}
+	return nil
+}
+
+// readLifetime takes a number, also in quotes and with a fraction, as some
+// servers write it. One that is not positive is good for a single request.
+func readLifetime(n json.Number) (time.Duration, error) {
+	if n == "" {
+		return defaultLifetime, nil
+	}
+	seconds, err := n.Float64()
+	if err != nil {
+		return 0, fmt.Errorf("%w: expires_in is no number", ErrReply)
+	}
+	seconds = min(max(seconds, 0), longestLifetime.Seconds())
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+// age tells how long ago the token was issued, by the server's own clock (its
+// Date) where it can, so that a clock that differs from ours changes nothing.
+// An age that leaves the token no life is not believed: it was just handed out.
+func age(issuedAt json.RawMessage, header http.Header, lifetime time.Duration, now time.Time) time.Duration {
+	var issued time.Time
+	if json.Unmarshal(issuedAt, &issued) != nil || issued.IsZero() {
+		return 0
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	if a := now.Sub(issued); a > 0 && a < lifetime {
+		return a
+	}
+	return 0
+}

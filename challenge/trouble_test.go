@@ -1,0 +1,247 @@
+package challenge_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer"
+)
+
+func TestUnusableReplies(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault challengetest.Fault
+		says  string
+	}{
+		{"not JSON", challengetest.Reply(200, "<html>welcome</html>"), "not the JSON of a token"},
+		{"empty", challengetest.Reply(200, ""), "not the JSON of a token"},
+		{"no token", challengetest.Reply(200, `{"expires_in":300}`), "neither token nor access_token"},
+		{"64 MiB", challengetest.Huge(64 << 20), "larger than 1048576 bytes"},
+		{"cut, each time", challengetest.Cut, "it broke off"},
+		{"a redirect", challengetest.Reply(302, "", "Location", "/v2/token2"), "may not redirect"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // tries are seconds apart
+				v := visit(t, challengetest.Config{InMemory: true})
+				v.Fail(challengetest.Tokens, challengetest.Always, tt.fault)
+				_, err := v.get(t.Context(), manifest)
+				if !errors.Is(err, challenge.ErrReply) || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("error %v, want ErrReply that says %q", err, tt.says)
+				}
+				v.Heal()
+				v.mustGet(t, manifest) // nothing of it is remembered
+			})
+		})
+	}
+}
+
+func TestRejectedKey(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(403, `{"errors":[{"code":"DENIED","message":"\u001b[31mnot\nfor you\u0007"}]}`))
+	_, err := v.get(t.Context(), manifest)
+	var e *challenge.Error
+	if !errors.Is(err, challenge.ErrRejected) || !errors.As(err, &e) {
+		t.Fatalf("error %v, want ErrRejected", err)
+	}
+	if e.Status != 403 || e.Server != "[31mnot for you" || e.Scope != "repository:"+repo+":pull" || e.Op != "get token" {
+		t.Errorf("the error lacks something: %+v", e)
+	}
+	if strings.ContainsAny(err.Error(), "\x1b\x07") {
+		t.Errorf("control characters reach the terminal: %q", err)
+	}
+}
+
+func TestKeyThatCannotBeOpened(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.client.Key = func(context.Context, *url.URL) (signer.Signer, error) {
+		return nil, &signer.Error{Op: "open", Ref: "keyring:ollama", Err: signer.ErrLocked}
+	}
+	if _, err := v.get(t.Context(), manifest); !errors.Is(err, signer.ErrLocked) || !strings.Contains(err.Error(), "keyring:ollama") {
+		t.Errorf("error %v, want ErrLocked with the reference", err)
+	}
+}
+
+func TestErrorsNameTheReference(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	key := v.key
+	v.client.Key = signerFrom(signer.Mux{"mem": backend(func() signer.Signer { return key })}, "mem:ollama")
+	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
+	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "(mem:ollama)") {
+		t.Errorf("error %v, want the reference in it", err)
+	}
+}
+
+type backend func() signer.Signer
+
+func (b backend) Open(context.Context, string) (signer.Signer, error) { return b(), nil }
+
+func signerFrom(b signer.Backend, ref string) func(context.Context, *url.URL) (signer.Signer, error) {
+	opened := signer.Keep(b, ref)
+	return func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return opened(ctx) }
+}
+
+func TestWithoutAChallenge(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	for _, header := range [][]string{nil, {"WWW-Authenticate", `Basic realm="x"`}, {"WWW-Authenticate", "Bearer realm="}} {
+		v.Fail(challengetest.Challenges, 1, challengetest.Reply(401, "who are you?", header...))
+		body, err := v.get(t.Context(), manifest)
+		if body != "who are you?" {
+			t.Errorf("%q: body %q, %v; want the 401 as it came", header, body, err)
+		}
+	}
+	v.Fail(challengetest.Challenges, 1, challengetest.Reply(401, "", "WWW-Authenticate", `Bearer realm="x`))
+	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrReply) {
+		t.Errorf("a malformed challenge: %v, want ErrReply", err)
+	}
+	if n := v.signatures.Load(); n != 0 {
+		t.Errorf("%d signatures, want none", n)
+	}
+}
+
+func TestAuthorizationOfTheCallerIsKept(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, v.URL+manifest, nil)
+	req.Header.Set("Authorization", "Bearer mine")
+	resp, err := v.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := v.Last(challengetest.Resources).Header.Get("Authorization"); got != "Bearer mine" || resp.StatusCode != 401 {
+		t.Errorf("sent %q, got %s", got, resp.Status)
+	}
+}
+
+func TestBodies(t *testing.T) {
+	put := func(v *visitor, body io.Reader) error {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, v.URL+manifest, body)
+		req.Header.Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		resp, err := v.http.Do(req)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusCreated {
+			return fmt.Errorf("status %s", resp.Status)
+		}
+		return nil
+	}
+	const image = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}`
+	once := func() io.Reader { return io.NopCloser(strings.NewReader(image)) } // has no GetBody
+
+	v := visit(t, challengetest.Config{})
+	if err := put(v, once()); !errors.Is(err, challenge.ErrBody) {
+		t.Errorf("a body for once only: %v, want ErrBody", err)
+	}
+	if n := v.signatures.Load(); n != 0 {
+		t.Errorf("%d signatures for nothing", n)
+	}
+	if err := put(v, once()); err != nil {
+		t.Errorf("now that the registry is known to challenge: %v", err)
+	}
+	v = visit(t, challengetest.Config{})
+	if err := put(v, strings.NewReader(image)); err != nil {
+		t.Errorf("a body with GetBody: %v", err)
+	}
+	if body, err := v.get(t.Context(), manifest); body != image {
+		t.Errorf("stored %q, %v", body, err)
+	}
+}
+
+func TestTokensGoNowhereElse(t *testing.T) {
+	var seen []string
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		seen = append(seen, req.Header.Get("Authorization"))
+		io.WriteString(w, "elsewhere")
+	}))
+	defer other.Close()
+	for _, tls := range []bool{false, true} {
+		v := visit(t, challengetest.Config{TLS: tls})
+		v.mustGet(t, manifest)
+		for _, to := range []string{other.URL, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)} {
+			v.Fail(challengetest.Resources, 1, challengetest.Reply(307, "", "Location", to))
+			if body, err := v.get(t.Context(), manifest); body != "elsewhere" {
+				t.Errorf("redirected to %s: %q, %v", to, body, err)
+			}
+		}
+	}
+	if got := strings.Join(seen, ""); got != "" || len(seen) != 4 {
+		t.Errorf("the other server was sent %q", seen)
+	}
+}
+
+func TestBlobsFromAnotherOrigin(t *testing.T) {
+	v := visit(t, challengetest.Config{CDN: true}, "weights")
+	for range 2 {
+		if body, err := v.get(t.Context(), blob(v.layers[0])); body != "weights" {
+			t.Errorf("%q, %v", body, err)
+		}
+	}
+}
+
+func TestNextRepositoryIsGuessed(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.AddImage("other/model", "latest")
+	v.mustGet(t, manifest)
+	v.mustGet(t, "/v2/other/model/manifests/latest")
+	if s := v.Stats(); s.Challenges != 1 || s.Exchanges != 2 {
+		t.Errorf("%d challenges and %d exchanges, want 1 and 2", s.Challenges, s.Exchanges)
+	}
+	v.AddImage("third/model", "latest")
+	v.Fail(challengetest.Tokens, 1, challengetest.Reply(403, "")) // a guess that is wrong
+	v.mustGet(t, "/v2/third/model/manifests/latest")
+	if s := v.Stats(); s.Challenges != 2 {
+		t.Errorf("%d challenges, want one for the wrong guess", s.Challenges-1)
+	}
+}
+
+func TestRealmOnAListedOrigin(t *testing.T) {
+	v := visit(t, challengetest.Config{Login: true})
+	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrRealm) {
+		t.Fatalf("error %v, want ErrRealm", err)
+	}
+	realm, _ := url.Parse(v.Realm())
+	v.client.Realms = []challenge.RealmPair{{Registry: v.URL, Realm: realm.Scheme + "://" + realm.Host}}
+	v.mustGet(t, manifest)
+}
+
+func TestTrace(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	var log bytes.Buffer
+	ctx := challenge.WithTrace(t.Context(), challenge.LogTrace(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	if _, err := v.get(ctx, manifest); err != nil {
+		t.Fatal(err)
+	}
+	v.RevokeAll()
+	if _, err := v.get(ctx, manifest); err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for line := range strings.Lines(log.String()) {
+		_, rest, _ := strings.Cut(line, "msg=")
+		message, _, _ := strings.Cut(rest, " registry=")
+		messages = append(messages, message)
+	}
+	got := strings.Join(messages, ", ")
+	const once = `challenged, "asking for a token", "asked for a token"`
+	if want := once + `, "token rejected", ` + once; got != want {
+		t.Errorf("logged %s\nwant %s", got, want)
+	}
+	sent := v.Last(challengetest.Resources).Header.Get("Authorization")
+	if strings.Contains(log.String(), strings.TrimPrefix(sent, "Bearer ")) {
+		t.Error("the log holds the token")
+	}
+}
