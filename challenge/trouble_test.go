@@ -77,20 +77,13 @@ func TestKeyThatCannotBeOpened(t *testing.T) {
 func TestErrorsNameTheReference(t *testing.T) {
 	v := visit(t, challengetest.Config{})
 	key := v.key
-	v.client.Key = signerFrom(signer.Mux{"mem": backend(func() signer.Signer { return key })}, "mem:ollama")
+	open := signer.OpenFunc(func(context.Context, string) (signer.Signer, error) { return key, nil })
+	opened := signer.Keep(signer.Mux{"mem": open}, "mem:ollama")
+	v.client.Key = func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return opened(ctx) }
 	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
 	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "(mem:ollama)") {
 		t.Errorf("error %v, want the reference in it", err)
 	}
-}
-
-type backend func() signer.Signer
-
-func (b backend) Open(context.Context, string) (signer.Signer, error) { return b(), nil }
-
-func signerFrom(b signer.Backend, ref string) func(context.Context, *url.URL) (signer.Signer, error) {
-	opened := signer.Keep(b, ref)
-	return func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return opened(ctx) }
 }
 
 func TestWithoutAChallenge(t *testing.T) {

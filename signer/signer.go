@@ -42,6 +42,12 @@ type Backend interface {
 	Open(ctx context.Context, name string) (Signer, error)
 }
 
+// OpenFunc is a function that is a [Backend].
+type OpenFunc func(ctx context.Context, name string) (Signer, error)
+
+// Open calls f.
+func (f OpenFunc) Open(ctx context.Context, name string) (Signer, error) { return f(ctx, name) }
+
 // A Generator makes a new Ed25519 key inside its store. A key of that name is
 // never replaced: ErrExists.
 type Generator interface {
