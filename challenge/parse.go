@@ -9,8 +9,8 @@ import (
 
 // What Parse takes at most. A registry sends one line of 200 bytes.
 const (
-	maxLines = 16
-	maxLine  = 16 << 10
+	maxLines = 8
+	maxLine  = 8 << 10
 )
 
 // A Challenge is one challenge of WWW-Authenticate (RFC 9110, section 11.6.1).
@@ -61,8 +61,8 @@ var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 // A malformed line yields no challenge, for that would be a guess. Those of the
 // other lines are returned all the same, beside an error that says for each
 // malformed line its number (from 1), the byte offset (from 0) where it goes
-// wrong, and why; it repeats none of the text. A line of more than 16 KiB is
-// malformed, and so is every line after the sixteenth.
+// wrong, and why; it repeats none of the text. A line of more than 8 KiB is
+// malformed, and so is every line after the eighth.
 func Parse(h http.Header) (all []Challenge, err error) {
 	// A lone challenge, the usual case, allocates nothing if the caller keeps no
 	// hold of it: Parse is inlined, which puts these two on the caller's stack.
@@ -107,7 +107,7 @@ func parseLine(line string) ([]Challenge, error) {
 	s := scanner{line: line}
 	if len(line) > maxLine {
 		s.pos = maxLine
-		return nil, s.malformed("more than 16 KiB")
+		return nil, s.malformed("more than 8 KiB")
 	}
 	var challenges []Challenge
 	s.skip(ows | comma)
