@@ -71,3 +71,9 @@ func checkSign(t testing.TB, s signer.Signer, format string) {
 func samePublic(a, b ssh.PublicKey) bool {
 	return ssh.FingerprintSHA256(a) == ssh.FingerprintSHA256(b)
 }
+
+// sentinels are all errors that tell what to do.
+var sentinels = []error{
+	signer.ErrNotFound, signer.ErrExists, signer.ErrUnavailable, signer.ErrLocked,
+	signer.ErrDenied, signer.ErrInsecure, signer.ErrUnsupported, signer.ErrName,
+}

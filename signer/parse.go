@@ -20,8 +20,8 @@ import (
 // only after a failure. Other encrypted PEM is unlocked by Parse itself.
 //
 // Errors: ErrUnsupported for kinds and ciphers that cannot be read, with what
-// converts them; ErrLocked where passphrase is nil; ErrDenied for a wrong one.
-// Anything else is damaged, or no private key.
+// converts them; ErrLocked where passphrase is nil or fails; ErrDenied for a
+// wrong one. Anything else is damaged, of an unknown kind, or no private key.
 func Parse(ctx context.Context, data []byte, passphrase PassphraseFunc) (Signer, error) {
 	p, err := readPEM(data)
 	if err != nil {
@@ -64,7 +64,7 @@ func readPEM(data []byte) (parsed, error) {
 	case block.Type == "OPENSSH PRIVATE KEY":
 		p.locked, p.pub, err = readOpenSSHHeader(block.Bytes)
 	case block.Type == "ENCRYPTED PRIVATE KEY":
-		err = fmt.Errorf("%w: a PKCS#8 key with a passphrase: write it without one (openssl pkey -in OLD -out NEW), then set one in OpenSSH's format (ssh-keygen -p -f NEW)", ErrUnsupported)
+		err = fmt.Errorf("%w: a PKCS#8 key with a passphrase: run ssh-keygen -p -f KEYFILE, or, for Ed25519, take the passphrase off with openssl pkey -in OLD -out NEW", ErrUnsupported)
 	case strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"): // RFC 1421
 		p.locked = true
 	}
@@ -74,40 +74,36 @@ func readPEM(data []byte) (parsed, error) {
 // findBlock returns the only private key among the PEM blocks of data. Around
 // it there may be text and other blocks, as openssl writes them.
 func findBlock(data []byte) (*pem.Block, error) {
-	var found *pem.Block
-	for rest := data; ; {
-		block, after := pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		rest = after
-		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			continue
-		}
-		if found != nil {
-			return nil, errors.New("more than one private key: keep the one that is meant")
-		}
-		found = block
+	// Counted, not decoded: of two keys, the second must not stand in for a
+	// damaged first. One key has a BEGIN and an END.
+	if bytes.Count(data, []byte("PRIVATE KEY-----")) > 2 {
+		return nil, errors.New("more than one private key: keep the one that is meant")
 	}
-	if found == nil {
-		return nil, noKey(data)
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return block, nil
+		}
 	}
-	return found, nil
+	return nil, noKey(data)
 }
 
 // noKey says what data is instead of a private key.
 func noKey(data []byte) error {
-	if len(bytes.TrimSpace(data)) == 0 {
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
 		return fmt.Errorf("no private key: empty (%d bytes)", len(data))
-	}
-	if _, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil || bytes.Contains(data, []byte("PUBLIC KEY--")) {
+	case bytes.HasPrefix(data, []byte("PuTTY-User-Key-File-")):
+		return fmt.Errorf("%w: a PuTTY key: convert it with puttygen OLD -O private-openssh-new -o NEW", ErrUnsupported)
+	case bytes.Contains(data, []byte("PRIVATE KEY--")):
+		return fmt.Errorf("damaged private key: cut short, or its lines are broken (%d bytes)", len(data))
+	case isPublic(data):
 		return errors.New("a public key, not a private one: the private key is the file without .pub")
 	}
-	if bytes.HasPrefix(data, []byte("PuTTY-User-Key-File-")) {
-		return fmt.Errorf("%w: a PuTTY key: convert it with puttygen OLD -O private-openssh-new -o NEW", ErrUnsupported)
-	}
-	if bytes.Contains(data, []byte("PRIVATE KEY--")) {
-		return fmt.Errorf("damaged private key: cut short, or its lines are broken (%d bytes)", len(data))
-	}
 	return fmt.Errorf("no private key: %d bytes that are neither OpenSSH nor PEM", len(data))
+}
+
+func isPublic(data []byte) bool {
+	_, _, _, _, err := ssh.ParseAuthorizedKey(data)
+	return err == nil || bytes.Contains(data, []byte("PUBLIC KEY--")) ||
+		bytes.Contains(data, []byte("SSH2 PUBLIC KEY")) // RFC 4716
 }

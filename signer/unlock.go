@@ -31,10 +31,8 @@ func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA:
 	case ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return false, nil, fmt.Errorf("%w: a security key (FIDO): its signatures carry a counter that the formats here cannot", ErrUnsupported)
-	case ssh.InsecureKeyAlgoDSA:
-		return false, nil, fmt.Errorf("%w: a DSA key: make an Ed25519 one", ErrUnsupported)
-	default: // a certificate
-		return false, nil, fmt.Errorf("%w: a key of kind %s", ErrUnsupported, pub.Type())
+	default: // DSA, or a certificate
+		return false, nil, fmt.Errorf("%w: a key of kind %s: use Ed25519, ECDSA or RSA", ErrUnsupported, pub.Type())
 	}
 	switch h.Cipher {
 	case "none":
@@ -69,7 +67,7 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 	if !p.locked {
 		key, err := ssh.ParseRawPrivateKey(p.pem())
 		if err != nil {
-			return nil, fmt.Errorf("damaged private key: %w", err)
+			return nil, fmt.Errorf("damaged private key, or one of an unknown kind: %w", err)
 		}
 		return key, nil
 	}

@@ -22,6 +22,12 @@ func New(t testing.TB, args ...string) string {
 	return path
 }
 
+// Change writes the key at path anew, with another passphrase, format or cipher.
+func Change(t testing.TB, path string, args ...string) {
+	t.Helper()
+	run(t, "ssh-keygen", append([]string{"-q", "-p", "-f", path, "-a", "1"}, args...)...)
+}
+
 // PublicKey reads the public half of the key at path as ssh-keygen wrote it.
 func PublicKey(t testing.TB, path string) ssh.PublicKey {
 	t.Helper()
