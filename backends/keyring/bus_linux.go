@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -22,14 +21,14 @@ var found = busprobe.Restore()
 // 99designs/keyring would hide, hang on or prompt for.
 func dialBus(ctx context.Context, s Store) (*dbus.Conn, error) {
 	if errors.Is(found.Err, os.ErrDeadlineExceeded) {
-		return nil, noAnswer(s, "dead-bus", "the D-Bus session bus accepts connections and does not answer: %v: log in anew, then restart this program", found.Err)
+		return nil, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %w: log in anew, then restart this program", found.Err)
 	}
 	if found.Err != nil {
-		return nil, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %v", found.Err)
+		return nil, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %w", found.Err)
 	}
 	conn, err := dbus.Dial(found.Address)
 	if err != nil {
-		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %v: restart this program once it is back", err)
+		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %w: restart this program once it is back", err)
 	}
 	context.AfterFunc(ctx, func() { conn.Close() })
 	if err := conn.Auth(nil); err != nil {
@@ -47,7 +46,7 @@ func busError(ctx context.Context, s Store, err error) error {
 		return ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return noAnswer(s, "no-answer", "the D-Bus session bus, or the service on it, does not answer")
+		return noAnswer(string(s), "no-answer", "the D-Bus session bus, or the service on it, does not answer")
 	}
 	return classify(s, err)
 }
@@ -67,7 +66,7 @@ func startService(ctx context.Context, conn *dbus.Conn, s Store, timeout time.Du
 	defer cancel()
 	err = conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.StartServiceByName", 0, name, uint32(0)).Err
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return noAnswer(s, "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
+		return noAnswer(string(s), "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
 	}
 	if err != nil {
 		return busError(ctx, s, err)
@@ -97,7 +96,7 @@ func classifyBus(s Store, err error) error {
 	case e.Name == bus+"AccessDenied":
 		return explain(signer.ErrDenied, s, "denied", "%s", e.Error())
 	case e.Name == bus+"TimedOut", e.Name == bus+"Timeout":
-		return noAnswer(s, "activation", "%s", e.Error())
+		return noAnswer(string(s), "activation", "%s", e.Error())
 	}
-	return fmt.Errorf("%s: %s: %w (docs/keychain.md#other)", s, e.Name, err)
+	return damaged(s, "other", "%s: %w", e.Name, err)
 }

@@ -12,34 +12,46 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// explain returns an error of the given kind that says what is wrong in store s
-// and under which heading docs/keychain.md has the cure.
+// An explained error says what is wrong in which store, and under which heading
+// docs/keychain.md has the cure.
+type explained struct{ error }
+
+func (e explained) Unwrap() error { return e.error }
+
+// explain returns an error of one of the contract's kinds.
 func explain(kind error, s Store, heading, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s (docs/keychain.md#%s)", kind, s, fmt.Sprintf(format, args...), heading)
+	return explained{fmt.Errorf("%w: %s: %w (docs/keychain.md#%s)", kind, s, fmt.Errorf(format, args...), heading)}
 }
+
+// damaged is for what is there and cannot be used: of no kind, so that a search
+// ends.
+func damaged(s Store, heading, format string, args ...any) error {
+	return explained{fmt.Errorf("%s: %w (docs/keychain.md#%s)", s, fmt.Errorf(format, args...), heading)}
+}
+
+// noAnswer is for a store that may well have the key: it must not read as "not
+// found", nor pass on to another store.
+func noAnswer(what, heading, format string, args ...any) error {
+	return explained{timeout{fmt.Errorf("no answer: %s: %w (docs/keychain.md#%s)", what, fmt.Errorf(format, args...), heading)}}
+}
+
+type timeout struct{ error }
+
+func (t timeout) Unwrap() []error { return []error{t.error, context.DeadlineExceeded} }
 
 func existsError(name string) error {
 	return fmt.Errorf("%w: %q is there and was left as it is: choose another name, or delete it first", signer.ErrExists, name)
 }
 
-// A timeout is for a store that may well have the key: it must not read as "not
-// found", nor pass on to another store.
-type timeout struct{ error }
-
-func (t timeout) Unwrap() []error { return []error{t.error, context.DeadlineExceeded} }
-
-func noAnswer(s Store, heading, format string, args ...any) error {
-	return timeout{fmt.Errorf("no answer: %s: %s (docs/keychain.md#%s)", s, fmt.Sprintf(format, args...), heading)}
-}
-
-// classify gives an error of a store its kind. One that has a kind already, or
-// that says nothing we know, stays what it is.
+// classify explains an error of a store. One that says nothing we know stays
+// what it is.
 func classify(s Store, err error) error {
-	switch {
-	case err == nil || hasKind(err):
+	if _, done := errors.AsType[explained](err); done || err == nil || errors.Is(err, context.Canceled) {
 		return err
+	}
+	switch {
 	case errors.Is(err, keyring.ErrKeyNotFound):
-		return fmt.Errorf("%w: %s", signer.ErrNotFound, s)
+		return explained{fmt.Errorf("%w: %s", signer.ErrNotFound, s)}
 	case errors.Is(err, keyring.ErrNoAvailImpl):
 		return explain(signer.ErrUnavailable, s, "unavailable", "the store cannot be opened")
 	}
@@ -49,19 +61,7 @@ func classify(s Store, err error) error {
 	if known := classifySystem(s, err); known != nil {
 		return known
 	}
-	return fmt.Errorf("%s: %w (docs/keychain.md#other)", s, err)
-}
-
-func hasKind(err error) bool {
-	for _, kind := range []error{
-		signer.ErrNotFound, signer.ErrExists, signer.ErrUnavailable, signer.ErrLocked, signer.ErrDenied,
-		signer.ErrUnsupported, context.DeadlineExceeded, context.Canceled,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
+	return damaged(s, "other", "%w", err)
 }
 
 // classifySystem knows what the kernel, Windows and macOS answer.
@@ -70,13 +70,11 @@ func classifySystem(s Store, err error) error {
 	text := err.Error()
 	switch {
 	case s == WinCred && errors.Is(err, errNoSuchLogonSession):
-		return explain(signer.ErrUnavailable, s, "windows-logon", "this logon session has no credentials, as over SSH with a key or in a service: %v", err)
+		return explain(signer.ErrUnavailable, s, "windows-logon", "this logon session has no credentials, as over SSH with a key or in a service: %w", err)
 	case s == KeyCtl && errors.Is(err, syscall.EACCES):
-		return explain(signer.ErrDenied, s, "keyctl-session", "this session is not linked to the user's keyring: run: keyctl link @u @s")
-	case s == KeyCtl && (errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM)):
-		return explain(signer.ErrUnavailable, s, "keyctl-session", "the kernel or the container's seccomp profile forbids it: %v", err)
+		return explain(signer.ErrDenied, s, "keyctl", "the kernel does not let this session use the key")
 	case s == KeyCtl && errors.Is(err, syscall.EDQUOT):
-		return explain(signer.ErrDenied, s, "keyctl-session", "the quota for keys is used up: %v", err)
+		return explain(signer.ErrDenied, s, "keyctl", "the user's quota for keys is used up: %w", err)
 	case s != Keychain:
 		return nil
 	case strings.Contains(text, "(-128)"): // errSecUserCanceled

@@ -13,7 +13,13 @@ import (
 )
 
 // pass gives the exit codes of the pass program a meaning.
-type pass struct{ keyring.Keyring }
+type pass struct {
+	keyring.Keyring
+	dir string
+}
+
+// passPrefix is the folder in the password store that is ours.
+const passPrefix = "countersign"
 
 func openPass() (keyring.Keyring, error) {
 	if _, err := exec.LookPath("pass"); err != nil {
@@ -30,20 +36,25 @@ func openPass() (keyring.Keyring, error) {
 	if _, err := os.Stat(filepath.Join(dir, ".gpg-id")); err != nil {
 		return nil, explain(signer.ErrUnavailable, Pass, "pass", "there is no store in %s: run: pass init GPG-KEY", dir)
 	}
-	k, err := open99(Pass, keyring.Config{PassDir: dir, PassPrefix: "countersign"})
-	return pass{k}, err
+	k, err := open99(Pass, keyring.Config{PassDir: dir, PassPrefix: passPrefix})
+	return pass{k, dir}, err
 }
 
+// Get takes an empty item for none: a kill leaves one, of this program just
+// before it handed over the key, or of gpg just before it wrote. There never was
+// a key in it.
 func (p pass) Get(key string) (keyring.Item, error) {
+	info, err := os.Stat(filepath.Join(p.dir, passPrefix, key+".gpg"))
+	if err == nil && info.Size() == 0 {
+		return keyring.Item{}, keyring.ErrKeyNotFound
+	}
 	item, err := p.Keyring.Get(key)
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax) && syntax.Offset == 0:
-		// An empty item: what pass keeps of a process that was killed just
-		// before it handed over the key. There never was a key.
 		return keyring.Item{}, keyring.ErrKeyNotFound
 	case errors.As(err, &syntax):
-		return keyring.Item{}, errors.New("the item is not one of this program's: move the key with countersign key import")
+		return keyring.Item{}, damaged(Pass, "not-a-key", "the item %s/%s is not one of this program's: give the key another name", passPrefix, key)
 	}
 	return item, locked(err)
 }

@@ -64,7 +64,7 @@ func (r ring) read(ctx context.Context, name string) (heldKey, error) {
 }
 
 func (r ring) notAKey(name string, err error) error {
-	return fmt.Errorf("%s: the item %q cannot be used as a key: %w (docs/keychain.md#not-a-key)", r.store, r.itemKey(name), err)
+	return damaged(r.store, "not-a-key", "the item %q cannot be used as a key: %w", r.itemKey(name), err)
 }
 
 // write stores an item and reads it back: some stores report success for what
@@ -78,7 +78,7 @@ func (r ring) write(item keyring.Item) error {
 		return fmt.Errorf("%s: reading back the key that was just written: %w", r.store, classify(r.store, err))
 	}
 	if !bytes.Equal(back.Data, item.Data) {
-		return fmt.Errorf("%s: the store reported success and holds something else than the key (docs/keychain.md#lost-write)", r.store)
+		return damaged(r.store, "lost-write", "the store reported success and holds something else than the key")
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (r ring) remove(name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: looking whether the key is gone: %w", r.store, classify(r.store, err))
 	}
-	return fmt.Errorf("%s: the store removed an item and still has one of that name (docs/keychain.md#lost-write)", r.store)
+	return damaged(r.store, "lost-write", "the store removed an item and still has one of that name")
 }
 
 // names leaves out what is not ours.

@@ -40,7 +40,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 		if err := ctx.Err(); err != nil {
 			return none, err
 		}
-		return none, timeout{fmt.Errorf("no answer: %d earlier calls still hang: answer their prompts, or restart this program (docs/keychain.md#hanging)", maxHanging)}
+		return none, noAnswer(storeNames(b.stores()), "hanging", "%d earlier calls still hang: answer their prompts, or restart this program", maxHanging)
 	}
 	done := make(chan result[T], 1)
 	go func() {
@@ -56,7 +56,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-timeUp.C:
-		return none, timeout{fmt.Errorf("no answer: %s: nothing came within %v: it may be waiting behind a prompt that nobody sees (docs/keychain.md#no-answer)", storeNames(b.stores()), limit)}
+		return none, noAnswer(storeNames(b.stores()), "no-answer", "nothing came within %v: it may be waiting behind a prompt that nobody sees", limit)
 	}
 }
 

@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -77,7 +76,7 @@ func (s *secretService) answered(answer *dbus.Signal) error {
 	var dismissed bool
 	var result dbus.Variant
 	if err := dbus.Store(answer.Body, &dismissed, &result); err != nil {
-		return fmt.Errorf("%s: an answer from the prompt that makes no sense: %w", SecretService, err)
+		return damaged(SecretService, "other", "an answer from the prompt that makes no sense: %w", err)
 	}
 	switch {
 	case !dismissed:

@@ -145,7 +145,8 @@ func startWorker(t testing.TB, env []string, s settings) *worker {
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(env, workerVariable+"="+string(config))
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = t.Output()
+	cmd.WaitDelay = time.Minute
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +188,8 @@ func (w *worker) do(op, name string) outcome {
 	return w.finish()
 }
 
-// kill ends the worker as kill -9 does.
+// kill ends the worker as kill -9 does, and waits for the programs that the
+// worker had started: they share its stderr.
 func (w *worker) kill() {
 	w.cmd.Process.Kill()
 	w.cmd.Wait()

@@ -8,9 +8,9 @@ import (
 	"github.com/99designs/keyring"
 )
 
-// The stores on D-Bus are Linux's: checkPlatform lets nobody get here. The D-Bus
-// library that 99designs/keyring pins does not compile on FreeBSD, NetBSD and
-// wasm, so nothing outside _linux.go files imports it.
+// These stores are Linux's, and checkPlatform lets nobody get here elsewhere. The
+// D-Bus library that 99designs/keyring pins does not compile on FreeBSD, NetBSD
+// and wasm, so only _linux.go files import it.
 
 func (b *Backend) openSecretService(context.Context, prompting) (keyring.Keyring, error) {
 	return nil, keyring.ErrNoAvailImpl
@@ -19,5 +19,7 @@ func (b *Backend) openSecretService(context.Context, prompting) (keyring.Keyring
 func (b *Backend) openKWallet(context.Context, prompting) (keyring.Keyring, error) {
 	return nil, keyring.ErrNoAvailImpl
 }
+
+func openKeyCtl() (keyring.Keyring, error) { return nil, keyring.ErrNoAvailImpl }
 
 func classifyBus(Store, error) error { return nil }

@@ -1,0 +1,46 @@
+package keyring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/99designs/keyring"
+	"golang.org/x/sys/unix"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// keyCtl is the kernel's keyring of the user.
+type keyCtl struct{ keyring.Keyring }
+
+func openKeyCtl() (keyring.Keyring, error) {
+	if err := checkLinked(); err != nil {
+		return nil, err
+	}
+	// Without a ServiceName: with one, opening would create a keyring.
+	k, err := open99(KeyCtl, keyring.Config{KeyCtlScope: "user"})
+	return keyCtl{k}, err
+}
+
+// checkLinked looks for the user's keyring in the session's. Without that link
+// the kernel lets a process add a key that it cannot read afterwards
+// (keyrings(7), "Possession").
+func checkLinked() error {
+	_, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "keyring", fmt.Sprintf("_uid.%d", os.Getuid()), 0)
+	switch {
+	case errors.Is(err, unix.ENOKEY), errors.Is(err, unix.EACCES):
+		return explain(signer.ErrDenied, KeyCtl, "keyctl", "this session is not linked to the user's keyring: run: keyctl link @u @s")
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM):
+		return explain(signer.ErrUnavailable, KeyCtl, "keyctl", "the kernel, or the container's seccomp profile, forbids it: %w", err)
+	}
+	return err
+}
+
+// Remove does not take a key that it may not touch for an absent one.
+func (k keyCtl) Remove(key string) error {
+	if _, err := k.Get(key); err != nil {
+		return err
+	}
+	return k.Keyring.Remove(key)
+}

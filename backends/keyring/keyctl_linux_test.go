@@ -1,0 +1,81 @@
+package keyring_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/internal/secretservice"
+	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
+)
+
+var keyctlOnly = []keyring.Store{keyring.KeyCtl}
+
+// inSession runs the calling test again in a session keyring of its own, after
+// the shell has run prepare. It reports whether this is that run.
+func inSession(t *testing.T, prepare string) bool {
+	t.Helper()
+	secretservice.Require(t, "keyctl")
+	const inside = "KEYCTL_TEST_INSIDE"
+	if os.Getenv(inside) != "" {
+		return true
+	}
+	script := prepare + ` && exec "$0" -test.v -test.run="^$1$"`
+	cmd := exec.CommandContext(t.Context(), "keyctl", "session", "-", "sh", "-c", script, os.Args[0], t.Name())
+	cmd.Env = append(os.Environ(), inside+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("in a session of its own: %v\n%s", err, out)
+	}
+	t.Logf("in a session of its own:\n%s", out)
+	return false
+}
+
+const linked = "keyctl link @u @s"
+
+func TestKeyCtl(t *testing.T) {
+	if !inSession(t, linked) {
+		return
+	}
+	signertest.Run(t, func(*testing.T) signertest.Store {
+		return signertest.Store{Backend: &keyring.Backend{Stores: keyctlOnly, Timeout: patience}, BadNames: badNames}
+	})
+}
+
+// The kernel lets a session look for keys in the user's keyring only if it is
+// linked to it.
+func TestKeyCtlNotLinked(t *testing.T) {
+	if !inSession(t, "true") {
+		return
+	}
+	_, err := (&keyring.Backend{Stores: keyctlOnly}).Open(t.Context(), "key")
+	if !errors.Is(err, signer.ErrDenied) || !strings.Contains(err.Error(), "keyctl link @u @s") {
+		t.Errorf("Open: got error %v, want ErrDenied and what to run", err)
+	}
+}
+
+func TestKeyCtlItems(t *testing.T) {
+	if !inSession(t, linked) {
+		return
+	}
+	b := &keyring.Backend{Stores: keyctlOnly, Timeout: patience}
+	name := "items/of a test"
+	if _, err := b.Generate(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("sh", "-c", `keyctl pipe $(keyctl search @u user "countersign:`+name+`")`).CombinedOutput(); !strings.Contains(string(out), "OPENSSH PRIVATE KEY") {
+		t.Errorf("keyctl shows %v: %s", err, out)
+	}
+	infos, err := b.List(t.Context())
+	if err != nil || !slices.ContainsFunc(infos, func(i signer.Info) bool { return i.Name == name }) {
+		t.Errorf("List: %v, %v", infos, err)
+	}
+	if err := b.Delete(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+}
