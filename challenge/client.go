@@ -76,11 +76,11 @@ func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Toke
 // token also tells whether the token is fresh from an exchange.
 func (c *Client) token(ctx context.Context, a ask) (t Token, fresh bool, err error) {
 	if c.Key == nil {
-		return Token{}, false, a.fail(keyID{}, &Error{Op: "open key", Err: errors.New("Client.Key is nil: there is no key to sign with")})
+		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: errors.New("Client.Key is nil: there is no key to sign with")})
 	}
 	key, err := c.Key(ctx, a.site)
 	if err != nil {
-		return Token{}, false, a.fail(keyID{}, &Error{Op: "open key", Err: err})
+		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: err})
 	}
 	id := identify(key)
 	have, now := c.cache.get(a.need(id)), c.now()

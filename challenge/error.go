@@ -33,7 +33,7 @@ var (
 // a person needs to know about it. What the server said is stripped of control
 // characters and cut to a line. It never holds a token or a signature.
 type Error struct {
-	Op       string // "read challenge", "check realm", "open key", "sign", "get token" or "use token"
+	Op       string // "read challenge", "check realm", "get key", "sign", "get token" or "use token"
 	Registry string // origin of the request that was challenged
 	Realm    string // as the challenge gave it
 	Scope    string

@@ -29,15 +29,28 @@ func Check(name string, longest int) error {
 	return nil
 }
 
-// isKey knows PEM, base64 of PEM, and an Ed25519 seed in hex or base64.
+// isKey knows PEM, base64 of PEM, and an Ed25519 seed in hex or base64, with or
+// without the public half behind it.
 func isKey(s string) bool {
 	if strings.Contains(s, "PRIVATE KEY") || strings.HasPrefix(s, "LS0tLS1CRUdJTi") {
 		return true
 	}
-	if seed, err := hex.DecodeString(s); err == nil && len(seed) == 32 {
+	if key, err := hex.DecodeString(s); err == nil && isKeySize(key) {
 		return true
 	}
-	std := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
-	seed, err := base64.RawStdEncoding.DecodeString(std)
-	return err == nil && len(seed) == 32
+	if strings.HasPrefix(s, "/") || !isMixed(s) {
+		return false // a path, or words: base64 of random bytes has all kinds of characters
+	}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if key, err := encoding.Strict().DecodeString(strings.TrimRight(s, "=")); err == nil && isKeySize(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func isKeySize(key []byte) bool { return len(key) == 32 || len(key) == 64 }
+
+func isMixed(s string) bool {
+	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsDigit)
 }

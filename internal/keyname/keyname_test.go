@@ -20,6 +20,9 @@ func TestCheck(t *testing.T) {
 		{"SHA256:lbmsoA0yIEcEiVDRnMWuzm+nV+3ZEEpVIURqFoeSspg", true}, // a fingerprint
 		{"Schlüssel für zu Hause", true},
 		{strings.Repeat("a", 70), true},
+		{"COUNTERSIGN_PRODUCTION_REGISTRY_SIGNING_KEY", true}, // 43 characters of base64
+		{"/tmp/countersign-demo-0123456789/id_ed25519", true},
+		{"/Users/Me/Keys/Countersign/Work/id_ed255190", true},
 		{"", false},
 		{strings.Repeat("a", 101), false},
 		{"two\nlines", false},
@@ -29,6 +32,7 @@ func TestCheck(t *testing.T) {
 		{strings.ToUpper(seed), false},
 		{"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", false},
 		{"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", false},
+		{seed + seed, false},
 		{"-----BEGIN OPENSSH PRIVATE KEY-----", false},
 		{"LS0tLS1CRUdJTiBPUEVOU1NI", false},
 	}

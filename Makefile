@@ -1,0 +1,32 @@
+# What the tests need besides Go is in .ci/run. Where a keychain, an agent or a
+# compiler for -race is missing, the tests say so and go on; under CI they fail.
+
+GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RACE        := $(if $(CI)$(shell command -v gcc clang),-race)
+PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
+FUZZTIME    := 10s
+
+.PHONY: all test check cross fuzz demo
+
+all: test
+
+test: check
+	go test $(RACE) ./...
+
+check:
+	@files=$$($(GOFUMPT) -l .) && test -z "$$files" || { echo "run gofumpt -w on: $$files"; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+
+# Every platform builds and vets without cgo, as release builds do.
+cross:
+	@set -e; for p in $(PLATFORMS); do echo "build and vet $$p"; \
+		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./... && go vet ./...; done
+
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+		echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+demo:
+	go run ./cmd/countersign demo

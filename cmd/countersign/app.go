@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/signer"
+)
+
+// The exit codes. They are documented in docs/command.md and do not change.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitNoKey
+	exitLocked
+	exitRejected
+)
+
+// app is what the commands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	key     string        // --key
+	timeout time.Duration // --timeout
+}
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+// execute runs the command that args name and returns its exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	started := false
+	cancel := func() {}
+	defer func() { cancel() }()
+	root := &cobra.Command{
+		Use:           "countersign",
+		Short:         "Answer HTTP authentication challenges with a key that stays where it is",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
+	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if a.timeout > 0 {
+			ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
+			cmd.SetContext(ctx)
+		}
+	}
+	root.AddCommand(a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd())
+	onRun(root, func() { started = true })
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(a.stderr, "countersign: %v\n", err)
+	if !started || errors.As(err, new(usageError)) {
+		fmt.Fprintf(a.stderr, "Try: %s --help\n", cmd.CommandPath())
+		return exitUsage
+	}
+	return exitCode(err)
+}
+
+// onRun has f called when a command was called rightly and begins to run.
+func onRun(cmd *cobra.Command, f func()) {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f()
+		return run(cmd, args)
+	}
+	for _, sub := range cmd.Commands() {
+		onRun(sub, f)
+	}
+}
+
+// exitCode sorts an error into what a script wants to tell apart.
+func exitCode(err error) int {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(challenge.ErrRejected):
+		return exitRejected
+	case is(signer.ErrNotFound):
+		return exitNoKey
+	case is(signer.ErrLocked), is(signer.ErrDenied):
+		return exitLocked
+	case is(signer.ErrName):
+		return exitUsage
+	}
+	return exitFailed
+}

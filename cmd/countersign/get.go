@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/challenge"
+)
+
+func (a *app) getCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "get URL",
+		Short:   "Get URL, answering its challenge, and write the body to stdout",
+		Example: "  countersign get https://registry.ollama.ai/v2/library/llama3/manifests/latest",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) get(ctx context.Context, target string) error {
+	client := &http.Client{Transport: &challenge.Transport{Client: a.client()}}
+	resp, err := getURL(ctx, client, target)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return statusError(resp)
+	}
+	if _, err := io.Copy(a.stdout, resp.Body); err != nil {
+		return fmt.Errorf("reading %s: %w", target, err)
+	}
+	return nil
+}
+
+// getURL sends a GET to a URL that a person typed.
+func getURL(ctx context.Context, client *http.Client, target string) (*http.Response, error) {
+	if err := checkURL(target); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	req.Header.Set("User-Agent", "countersign")
+	resp, err := client.Do(req)
+	if e := (*challenge.Error)(nil); errors.As(err, &e) {
+		return nil, e // it names the URL already
+	}
+	return resp, err
+}
+
+func checkURL(target string) error {
+	u, err := url.Parse(target)
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		return nil
+	}
+	if guess, err := url.Parse("https://" + target); err == nil && guess.Host != "" && (u == nil || u.Host == "") {
+		return usageError{fmt.Errorf("%q has no scheme: did you mean %s?", target, guess)}
+	}
+	return usageError{fmt.Errorf("%q is not an http or https URL", target)}
+}
+
+// statusError tells what the server said instead of sending the resource.
+func statusError(resp *http.Response) error {
+	err := fmt.Errorf("%s answered %s", resp.Request.URL.Redacted(), resp.Status)
+	if text := challenge.ServerText(resp); text != "" {
+		err = fmt.Errorf("%w: %q", err, text)
+	}
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		return errors.Join(err, challenge.ErrRejected)
+	}
+	return err
+}

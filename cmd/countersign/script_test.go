@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/countersign/countersign/challenge/challengetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"countersign": main})
+}
+
+// TestScripts runs the command as a user would; testdata holds the scripts. Each
+// has a home directory of its own, no keychain and no key.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir+"/home")
+			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+env.WorkDir+"/no-bus")
+			return os.Mkdir(env.WorkDir+"/home", 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": startRegistry,
+			"exits":    exits,
+			"mode":     mode,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// faults are what a script can have a registry do wrong, by name.
+var faults = map[string]struct {
+	part  challengetest.Part
+	fault challengetest.Fault
+}{
+	"open":            {challengetest.Challenges, challengetest.Reply(200, "open to all\n")},
+	"basic":           {challengetest.Challenges, challengetest.Reply(401, "", "WWW-Authenticate", `Basic realm="x"`)},
+	"malformed":       {challengetest.Challenges, challengetest.Reply(401, "", "WWW-Authenticate", `Bearer realm="http`)},
+	"never-satisfied": {challengetest.Resources, challengetest.NeverSatisfied},
+	"other-realm":     {challengetest.Challenges, challengetest.WrongRealm("https://evil.example/token")},
+	"plain-text":      {challengetest.Tokens, challengetest.Reply(200, "welcome")},
+	"huge":            {challengetest.Tokens, challengetest.Huge(64 << 20)},
+	"cut":             {challengetest.Tokens, challengetest.Cut},
+	"denied":          {challengetest.Tokens, challengetest.Reply(403, `{"error":"this key may not"}`)},
+	"body-cut":        {challengetest.Resources, challengetest.Cut},
+	"redirect":        {challengetest.Tokens, challengetest.Reply(302, "", "Location", "https://evil.example/")},
+}
+
+// startRegistry starts a registry that has the image library/demo, and sets
+// REGISTRY to its URL and IMAGE to that of the image's manifest.
+//
+//	registry [fault]
+func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	registry, err := challengetest.Start(challengetest.Config{})
+	ts.Check(err)
+	ts.Defer(registry.Close)
+	registry.AddImage("library/demo", "latest", []byte("hello"))
+	for _, name := range args {
+		f, ok := faults[name]
+		if !ok {
+			ts.Fatalf("no fault %q", name)
+		}
+		registry.Fail(f.part, challengetest.Always, f.fault)
+	}
+	ts.Setenv("REGISTRY", registry.URL)
+	ts.Setenv("IMAGE", registry.URL+"/v2/library/demo/manifests/latest")
+}
+
+// exits runs a program and wants an exit code.
+//
+//	exits 3 countersign get URL
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var failed *exec.ExitError
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// mode wants the mode of a file.
+//
+//	mode 600 home/key
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := info.Mode().Perm(); got != fs.FileMode(want) {
+		ts.Fatalf("%s has mode %o, want %o", args[1], got, want)
+	}
+}

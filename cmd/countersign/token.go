@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/challenge"
+)
+
+func (a *app) tokenCmd() *cobra.Command {
+	var header, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "token URL",
+		Short:   "Print the bearer token that opens URL",
+		Example: "  countersign token https://registry.ollama.ai/v2/library/llama3/manifests/latest\n  curl -H \"$(countersign token --header URL)\" URL",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			token, err := a.token(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return a.printToken(token, header, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&header, "header", false, "print a whole header field: Authorization: Bearer ...")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object with token and expires_at")
+	cmd.MarkFlagsMutuallyExclusive("header", "json")
+	return cmd
+}
+
+// token asks for target without a token, to be challenged, and answers.
+func (a *app) token(ctx context.Context, target string) (challenge.Token, error) {
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := getURL(ctx, client, target)
+	if err != nil {
+		return challenge.Token{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		return challenge.Token{}, fmt.Errorf("%s answered %s without a challenge: it needs no token, or it is not the URL of a resource", target, resp.Status)
+	}
+	ch, err := challenge.Bearer(resp.Header)
+	if errors.Is(err, challenge.ErrNoChallenge) {
+		return challenge.Token{}, fmt.Errorf("%s answered %s: %w: WWW-Authenticate is %q", target, resp.Status, err, resp.Header.Values("WWW-Authenticate"))
+	}
+	if err != nil {
+		return challenge.Token{}, fmt.Errorf("%s answered %s: %w", target, resp.Status, err)
+	}
+	return a.client().Token(ctx, ch, resp.Request.URL)
+}
+
+func (a *app) printToken(token challenge.Token, header, asJSON bool) error {
+	switch {
+	case asJSON:
+		return json.NewEncoder(a.stdout).Encode(struct {
+			Token     string    `json:"token"`
+			ExpiresAt time.Time `json:"expires_at"`
+		}{token.Value(), token.Expires().UTC().Truncate(time.Second)})
+	case header:
+		_, err := fmt.Fprintf(a.stdout, "Authorization: Bearer %s\n", token.Value())
+		return err
+	}
+	_, err := fmt.Fprintln(a.stdout, token.Value())
+	return err
+}

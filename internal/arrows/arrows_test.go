@@ -1,0 +1,124 @@
+// Package arrows_test holds the plan of the house: which room may import which,
+// and what each costs whoever imports it. docs/decisions.md has the reasons.
+package arrows_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/countersign/countersign"
+
+// rooms says, for each room, which packages outside the standard library it may
+// be built from, itself included. The first pattern that matches a package's
+// path, less the module's, is its room.
+var rooms = []struct{ name, room, mayUse string }{
+	{"signer", `^signer$`, `^(signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
+	{"signertest", `^signer/signertest$`, `^(signer(/signertest)?|internal/keyname|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
+	{"challenge", `^challenge$`, `^(challenge|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/key.*|[^/]+\.[^/]+/.*)$`},
+	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/key.*|golang\.org/x/(crypto|sys)/.*)$`},
+	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
+	{"internal", `^internal/key`, `^(internal/key.*|signer|golang\.org/x/(crypto|sys)/.*)$`},
+}
+
+type pkg struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	all := list(t)
+	seen := map[string]bool{}
+	for path, p := range all {
+		for _, r := range rooms {
+			if !strings.HasPrefix(path, module+"/") || !regexp.MustCompile(r.room).MatchString(short(path)) {
+				continue
+			}
+			seen[r.name] = true
+			may := regexp.MustCompile(r.mayUse)
+			for _, dep := range p.Deps {
+				if !all[dep].Standard && !may.MatchString(short(dep)) {
+					t.Errorf("%s is built from %s, which a %s may not be", short(path), short(dep), r.name)
+				}
+			}
+			break
+		}
+	}
+	for _, r := range rooms {
+		if !seen[r.name] {
+			t.Errorf("no package is a %s any more: mend the table", r.name)
+		}
+	}
+}
+
+func TestBackendsKnowNoOther(t *testing.T) {
+	backend := regexp.MustCompile(`^backends/[a-z]+`)
+	for path, p := range list(t) {
+		own := backend.FindString(short(path))
+		for _, dep := range p.Deps {
+			if other := backend.FindString(short(dep)); own != "" && other != "" && own != other {
+				t.Errorf("%s imports %s", short(path), short(dep))
+			}
+		}
+	}
+}
+
+func TestOnlyTheKeyringBackendImportsTheKeyring(t *testing.T) {
+	const keyring = "github.com/99designs/keyring"
+	importers := 0
+	for path, p := range list(t) {
+		for _, dep := range p.Imports {
+			if dep != keyring || strings.HasPrefix(path, keyring) {
+				continue
+			}
+			importers++
+			if short(path) != "backends/keyring" {
+				t.Errorf("%s imports %s", short(path), keyring)
+			}
+		}
+	}
+	if importers == 0 {
+		t.Error("nothing imports the keyring any more: mend this test")
+	}
+}
+
+// TestHeadlessPrograms is the promise to a program that needs no keychain.
+func TestHeadlessPrograms(t *testing.T) {
+	all := list(t)
+	for _, path := range []string{"signer", "challenge", "backends/env", "backends/file"} {
+		for _, dep := range all[module+"/"+path].Deps {
+			if strings.Contains(dep, "dbus") || strings.Contains(dep, "keyring") {
+				t.Errorf("%s is built from %s", path, dep)
+			}
+		}
+	}
+}
+
+func list(t *testing.T) map[string]pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]pkg{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+func short(path string) string { return strings.TrimPrefix(path, module+"/") }
