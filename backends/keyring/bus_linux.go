@@ -19,25 +19,32 @@ var found = busprobe.Restore()
 
 // dialBus opens a connection of our own, which ends with ctx. It finds out what
 // 99designs/keyring would hide, hang on or prompt for.
-func dialBus(ctx context.Context, s Store) (*dbus.Conn, error) {
+func dialBus(ctx context.Context, s Store) (busConn, error) {
 	if errors.Is(found.Err, os.ErrDeadlineExceeded) {
-		return nil, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %w: log in anew, then restart this program", found.Err)
+		return busConn{}, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %w: log in anew, then restart this program", found.Err)
 	}
 	if found.Err != nil {
-		return nil, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %w", found.Err)
+		return busConn{}, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %w", found.Err)
 	}
 	conn, err := dbus.Dial(found.Address)
 	if err != nil {
-		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %w: restart this program once it is back", err)
+		return busConn{}, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %w: restart this program once it is back", err)
 	}
-	context.AfterFunc(ctx, func() { conn.Close() })
+	outlive := context.AfterFunc(ctx, func() { conn.Close() })
 	if err := conn.Auth(nil); err != nil {
-		return nil, busError(ctx, s, err)
+		return busConn{}, busError(ctx, s, err)
 	}
 	if err := conn.Hello(); err != nil {
-		return nil, busError(ctx, s, err)
+		return busConn{}, busError(ctx, s, err)
 	}
-	return conn, nil
+	return busConn{conn, outlive}, nil
+}
+
+// A busConn is open until its context ends, and longer if outlive is called
+// before: then whoever called it closes it.
+type busConn struct {
+	*dbus.Conn
+	outlive func() bool
 }
 
 // busError is for a call on our own connection.
@@ -53,7 +60,7 @@ func busError(ctx context.Context, s Store, err error) error {
 
 // startService has the bus start the service of that name if it does not run.
 // The bus itself waits for up to 25 seconds.
-func startService(ctx context.Context, conn *dbus.Conn, s Store, timeout time.Duration, name string) error {
+func startService(ctx context.Context, conn busConn, s Store, timeout time.Duration, name string) error {
 	var running bool
 	err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&running)
 	if err != nil {

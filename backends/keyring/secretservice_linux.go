@@ -28,7 +28,7 @@ const (
 type secretService struct {
 	keyring.Keyring
 	ctx        context.Context // of the operation that opened it
-	conn       *dbus.Conn
+	conn       busConn
 	collection dbus.BusObject
 }
 

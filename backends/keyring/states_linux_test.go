@@ -38,6 +38,15 @@ func openIn(t *testing.T, env []string, s settings) outcome {
 	return startWorker(t, env, s).do("open", "key")
 }
 
+// timed is for an outcome that the worker cannot time: what happened was not what
+// it was told to do.
+func timed(event func() outcome) outcome {
+	start := time.Now()
+	r := event()
+	r.Took = time.Since(start)
+	return r
+}
+
 // locked returns a session whose keyring holds a key and is locked, and whose
 // prompts come up on a display.
 func locked(t *testing.T) (*secretservice.Session, *secretservice.Display) {
@@ -94,10 +103,8 @@ var states = []state{
 		[]string{"DeadlineExceeded"},
 		"accepts connections and does not answer", "dead-bus",
 		func(t *testing.T) outcome {
-			start := time.Now() // the bus was waited for before main
-			r := openIn(t, deadBus(t), secretServiceOnly)
-			r.Took = time.Since(start)
-			return r
+			env := deadBus(t) // it is waited for before main
+			return timed(func() outcome { return openIn(t, env, secretServiceOnly) })
 		},
 	},
 	{
@@ -176,8 +183,8 @@ var states = []state{
 			s, display := locked(t)
 			w := startWorker(t, s.Env(), withPrompt(time.Minute))
 			w.start("open", "key")
-			display.Dismiss()
-			return w.finish()
+			display.AwaitPrompt()
+			return timed(func() outcome { display.Dismiss(); return w.finish() })
 		},
 	},
 	{
@@ -200,8 +207,7 @@ var states = []state{
 			w := startWorker(t, s.Env(), withPrompt(time.Minute))
 			w.start("open", "key")
 			display.AwaitPrompt()
-			s.KillBus()
-			return w.finish()
+			return timed(func() outcome { s.KillBus(); return w.finish() })
 		},
 	},
 	{
@@ -211,8 +217,7 @@ var states = []state{
 			w := startWorker(t, s.Env(), withPrompt(time.Minute))
 			w.start("library", "key")
 			display.AwaitPrompt()
-			s.KillBus()
-			return w.finish()
+			return timed(func() outcome { s.KillBus(); return w.finish() })
 		},
 	},
 	{

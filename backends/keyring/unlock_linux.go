@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -38,14 +39,20 @@ func (s *secretService) unlock(b *Backend, p prompting) error {
 }
 
 // ask opens the service's dialog and waits for the answer. If none comes, it
-// closes the dialog again, which go-libsecret leaves open for ever.
+// closes the dialog again: gnome-keyring leaves it open, even when the program
+// that asked for it is gone.
 func (s *secretService) ask(dialog dbus.ObjectPath, patience time.Duration) error {
+	if !s.conn.outlive() {
+		return s.ctx.Err()
+	}
+	defer context.AfterFunc(s.ctx, func() { s.conn.Close() })
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	answers := make(chan *dbus.Signal, 16)
 	s.conn.Signal(answers)
 	defer s.conn.RemoveSignal(answers)
-	if err := s.conn.AddMatchSignal(dbus.WithMatchObjectPath(dialog)); err != nil {
+	rule := fmt.Sprintf("type='signal',path='%s'", dialog)
+	if err := s.call(s.conn.BusObject(), "org.freedesktop.DBus.AddMatch", rule).Err; err != nil {
 		return busError(s.ctx, SecretService, err)
 	}
 	if err := s.call(s.object(dialog), prompt+"Prompt", "").Err; err != nil {
@@ -58,7 +65,7 @@ func (s *secretService) ask(dialog dbus.ObjectPath, patience time.Duration) erro
 			if err := s.ctx.Err(); errors.Is(err, context.Canceled) {
 				return err
 			}
-			return timeout{explain(signer.ErrLocked, SecretService, "no-answer", "the prompt to unlock the keyring was open for %v, and nobody answered it", patience)}
+			return explain(signer.ErrLocked, SecretService, "no-answer", "the prompt to unlock the keyring was open for %v, and nobody answered it: %w", patience, context.DeadlineExceeded)
 		case answer, open := <-answers:
 			if !open {
 				return explain(signer.ErrUnavailable, SecretService, "bus-died", "the D-Bus session bus ended while a prompt was open")

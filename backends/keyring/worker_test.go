@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,12 +81,15 @@ type working struct {
 }
 
 func (w *working) do(o order) (r outcome, err error) {
-	ctx := context.Background()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	var k signer.Signer
 	switch o.Op {
 	case "open":
 		k, err = w.Open(ctx, o.Name)
 		w.opened = k
+	case "open at once":
+		k, err = w.openAtOnce(o.Name)
 	case "sign":
 		_, err = w.opened.Sign(ctx, []byte("message"))
 	case "generate":
@@ -104,6 +109,21 @@ func (w *working) do(o order) (r outcome, err error) {
 		r.Key = ssh.FingerprintSHA256(k.PublicKey())
 	}
 	return r, err
+}
+
+// openAtOnce opens and signs in 64 goroutines.
+func (w *working) openAtOnce(name string) (k signer.Signer, err error) {
+	opened, errs := make([]signer.Signer, 64), make([]error, 64)
+	var wg sync.WaitGroup
+	for i := range opened {
+		wg.Go(func() {
+			if opened[i], errs[i] = w.Open(context.Background(), name); errs[i] == nil {
+				_, errs[i] = opened[i].Sign(context.Background(), []byte("message"))
+			}
+		})
+	}
+	wg.Wait()
+	return opened[0], errors.Join(errs...)
 }
 
 func kindsOf(err error) []string {

@@ -1,0 +1,97 @@
+package keyring_test
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/internal/secretservice"
+)
+
+// watchPrompts counts the prompts that are asked for on the bus, until stop.
+func watchPrompts(t *testing.T, s *secretservice.Session) (stop func() int) {
+	t.Helper()
+	secretservice.Require(t, "dbus-monitor")
+	cmd := exec.Command("dbus-monitor", "--session", "interface='org.freedesktop.Secret.Prompt',member='Prompt'")
+	cmd.Env = s.Env()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewScanner(pipe)
+	if !out.Scan() { // it is told its own name once it monitors
+		t.Fatal("dbus-monitor says nothing")
+	}
+	count := make(chan int)
+	go func() {
+		n := 0
+		for out.Scan() {
+			if strings.Contains(out.Text(), "member=Prompt") {
+				n++
+			}
+		}
+		count <- n
+	}()
+	return func() int {
+		cmd.Process.Kill()
+		n := <-count
+		cmd.Wait()
+		return n
+	}
+}
+
+func TestPromptAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	s, display := locked(t)
+	stop := watchPrompts(t, s)
+	w := startWorker(t, s.Env(), withPrompt(time.Minute))
+	w.start("open at once", "key")
+	display.Answer("password")
+	if r := w.finish(); r.Error != "" {
+		t.Fatal(r.Error)
+	}
+	s.Lock()
+	if r := w.do("open at once", "key"); r.Error != "" { // the key is held
+		t.Error(r.Error)
+	}
+	if n := stop(); n != 1 {
+		t.Errorf("64 goroutines opened the key twice with %d prompts, want 1", n)
+	}
+}
+
+// A prompt does not outlast the context of those who wait for its answer.
+func TestPromptEndsWithContext(t *testing.T) {
+	t.Parallel()
+	s, display := locked(t)
+	w := startWorker(t, s.Env(), withPrompt(time.Minute))
+	w.start("open", "key")
+	display.AwaitPrompt()
+	if err := w.cmd.Process.Signal(os.Interrupt); err != nil { // ends the context of open
+		t.Fatal(err)
+	}
+	if r := w.finish(); r.Error != context.Canceled.Error() {
+		t.Errorf("Open: got error %q, want %q", r.Error, context.Canceled)
+	}
+	display.AwaitNoPrompt()
+}
+
+// Listing is something that a program does unasked.
+func TestListNeverPrompts(t *testing.T) {
+	t.Parallel()
+	s, _ := locked(t)
+	stop := watchPrompts(t, s)
+	r := startWorker(t, s.Env(), withPrompt(time.Minute)).do("list", "")
+	if len(r.Kinds) != 1 || r.Kinds[0] != "ErrLocked" {
+		t.Errorf("List: got error %q, want ErrLocked", r.Error)
+	}
+	if n := stop(); n != 0 {
+		t.Errorf("List opened %d prompts", n)
+	}
+}
