@@ -134,6 +134,17 @@ func ExampleMux() {
 	// open home:alice: key not found
 }
 
+// A backend that only opens keys can be a function.
+func ExampleOpenFunc() {
+	examples := signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
+		return readKey(ctx, "testdata/"+name)
+	})
+	key, err := signer.Mux{"example": examples}.Open(context.Background(), "example:id_ed25519")
+	fmt.Println(key, err)
+	// Output:
+	// example:id_ed25519 <nil>
+}
+
 // What a backend can do beside opening keys, a type assertion tells.
 func ExampleMux_Resolve() {
 	keys := signer.Mux{"work": new(store)}

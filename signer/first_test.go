@@ -48,7 +48,7 @@ func TestFirstEnds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.err.Error(), func(t *testing.T) {
-			weaker := opens(func(context.Context, string) (signer.Signer, error) {
+			weaker := signer.OpenFunc(func(context.Context, string) (signer.Signer, error) {
 				t.Error("a later store was asked")
 				return nil, signer.ErrNotFound
 			})
@@ -67,7 +67,7 @@ func TestFirstEndsWithContext(t *testing.T) {
 	for _, stores := range [][]string{{"slow:x"}, {"slow:x", "weaker:y"}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		m := signer.Mux{
-			"slow": opens(func(context.Context, string) (signer.Signer, error) {
+			"slow": signer.OpenFunc(func(context.Context, string) (signer.Signer, error) {
 				cancel()
 				return nil, fmt.Errorf("%w: no answer", signer.ErrUnavailable)
 			}),

@@ -11,18 +11,13 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// opens is a backend of one function.
-type opens func(ctx context.Context, name string) (signer.Signer, error)
-
-func (f opens) Open(ctx context.Context, name string) (signer.Signer, error) { return f(ctx, name) }
-
 // fails is a backend that has nothing but this error.
-func fails(err error) opens {
+func fails(err error) signer.OpenFunc {
 	return func(context.Context, string) (signer.Signer, error) { return nil, err }
 }
 
 // holds is a backend that has this key under every name.
-func holds(s signer.Signer) opens {
+func holds(s signer.Signer) signer.OpenFunc {
 	return func(context.Context, string) (signer.Signer, error) { return s, nil }
 }
 

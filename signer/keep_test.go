@@ -93,7 +93,7 @@ func TestKeepReopensStale(t *testing.T) {
 	replaced := false
 	old := stale{newSigner(t), func() bool { return replaced }}
 	next := newSigner(t)
-	key := signer.Keep(opens(func(context.Context, string) (signer.Signer, error) {
+	key := signer.Keep(signer.OpenFunc(func(context.Context, string) (signer.Signer, error) {
 		if replaced {
 			return next, nil
 		}
@@ -190,7 +190,7 @@ func TestKeepDoesNotOpenForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := newSigner(t)
 		opened := 0
-		key := signer.Keep(opens(func(context.Context, string) (signer.Signer, error) {
+		key := signer.Keep(signer.OpenFunc(func(context.Context, string) (signer.Signer, error) {
 			opened++
 			return want, nil
 		}), "x")
@@ -211,7 +211,7 @@ func TestKeepDoesNotOpenForNobody(t *testing.T) {
 // Run with -race: callers come and go while the key turns stale.
 func TestKeepUnderLoad(t *testing.T) {
 	var opened atomic.Int32
-	key := signer.Keep(opens(func(ctx context.Context, _ string) (signer.Signer, error) {
+	key := signer.Keep(signer.OpenFunc(func(ctx context.Context, _ string) (signer.Signer, error) {
 		if opened.Add(1)%3 == 0 {
 			return nil, signer.ErrUnavailable
 		}

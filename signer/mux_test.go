@@ -16,7 +16,7 @@ import (
 
 func TestMuxRoutes(t *testing.T) {
 	var got []string
-	note := func(backend string) opens {
+	note := func(backend string) signer.OpenFunc {
 		return func(_ context.Context, name string) (signer.Signer, error) {
 			got = append(got, backend+" "+name)
 			return nil, signer.ErrNotFound
