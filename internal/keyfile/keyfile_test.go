@@ -14,7 +14,7 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key")
+	path := filepath.Join(tempDir(t), "key")
 	for _, size := range []int{0, 1, keyfile.MaxSize} {
 		want := bytes.Repeat([]byte{'k'}, size)
 		write(t, path, want)
@@ -26,7 +26,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestReadRefuses(t *testing.T) {
-	dir := t.TempDir()
+	dir := tempDir(t)
 	large := filepath.Join(dir, "large")
 	write(t, large, make([]byte, keyfile.MaxSize+1))
 
@@ -83,7 +83,7 @@ func TestStale(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "key")
+			path := filepath.Join(tempDir(t), "key")
 			write(t, path, []byte("old"))
 			touch(t, path, time.Unix(1e9, 0))
 			_, snap, err := keyfile.Read(path)
@@ -96,6 +96,18 @@ func TestStale(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tempDir is t.TempDir without its check that the directory could be removed:
+// Wine cannot.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "countersign-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func write(t *testing.T, path string, data []byte) {

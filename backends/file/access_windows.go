@@ -1,0 +1,83 @@
+package file
+
+import (
+	"fmt"
+	"io/fs"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// checkAccess refuses a file of the current user that anyone but that user,
+// SYSTEM and the administrators may read or change.
+func checkAccess(path string, _ fs.FileInfo) error {
+	descriptor, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return fmt.Errorf("reading who may use key file %s: %w", path, err)
+	}
+	me, err := currentUser()
+	if err != nil {
+		return err
+	}
+	mine, err := owns(me, descriptor)
+	if err != nil || !mine {
+		return err
+	}
+	other, err := findOther(me, descriptor)
+	if err != nil || other == "" {
+		return err
+	}
+	return fmt.Errorf(`%w: key file %s is open to %s: run: icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`,
+		signer.ErrInsecure, path, other, path, me, other)
+}
+
+func currentUser() (*windows.SID, error) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return nil, fmt.Errorf("finding out who the current user is: %w", err)
+	}
+	return user.User.Sid, nil
+}
+
+// owns counts the files of a group of the user, too: what an elevated
+// administrator makes belongs to all of them.
+func owns(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (bool, error) {
+	owner, _, err := descriptor.Owner()
+	if err != nil || owner.Equals(me) {
+		return err == nil, err
+	}
+	return windows.Token(0).IsMember(owner)
+}
+
+// findOther returns the SID of someone else who may use the file, or "".
+func findOther(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (string, error) {
+	const use = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA |
+		windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_READ | windows.GENERIC_WRITE | windows.GENERIC_ALL
+	dacl, _, err := descriptor.DACL()
+	if err != nil {
+		return "", err
+	}
+	if dacl == nil {
+		return "S-1-1-0", nil // no list at all: everyone
+	}
+	for i := range uint32(dacl.AceCount) {
+		var ace *windows.ACCESS_ALLOWED_ACE
+		if err := windows.GetAce(dacl, i, &ace); err != nil {
+			return "", err
+		}
+		sid := (*windows.SID)(unsafe.Pointer(&ace.SidStart))
+		allows := ace.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE && ace.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0
+		if allows && ace.Mask&use != 0 && !trusted(me, sid) {
+			return sid.String(), nil
+		}
+	}
+	return "", nil
+}
+
+func trusted(me, sid *windows.SID) bool {
+	return sid.Equals(me) || sid.IsWellKnown(windows.WinLocalSystemSid) ||
+		sid.IsWellKnown(windows.WinBuiltinAdministratorsSid) || sid.IsWellKnown(windows.WinCreatorOwnerRightsSid)
+}

@@ -1,0 +1,30 @@
+package file_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/signer/signertest"
+)
+
+func TestConformance(t *testing.T) {
+	signertest.Run(t, func(t *testing.T) signertest.Store {
+		dir := tempDir(t)
+		return signertest.Store{
+			Backend:  new(file.Backend),
+			Name:     func(n int) string { return filepath.Join(dir, strconv.Itoa(n)) },
+			BadNames: []string{"~somebody/.ollama/id_ed25519", "directory/of/keys/"},
+			Snapshot: func(t *testing.T) []string {
+				var lines []string
+				for name, what := range tree(t, dir) {
+					lines = append(lines, name+" "+what)
+				}
+				slices.Sort(lines)
+				return lines
+			},
+		}
+	})
+}

@@ -1,0 +1,144 @@
+// Package file keeps private keys in files.
+//
+// A name is a path: file:~/.ollama/id_ed25519. A leading ~ is the home
+// directory; nothing else is expanded.
+package file
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/signer"
+)
+
+// A Backend opens key files in OpenSSH's format or PEM, as [signer.Parse] reads
+// them, and writes OpenSSH's. The zero value is ready; it cannot unlock keys
+// with a passphrase.
+//
+// A key file of the current user that others may read or write is refused
+// (ErrInsecure), as OpenSSH refuses it. One that somebody else owns is not: so
+// are secrets mounted.
+//
+// Its methods return at once if their context has ended; a file system that
+// hangs, they wait for.
+type Backend struct {
+	// Passphrase is asked for the passphrase of an encrypted key, with a prompt
+	// that names the key and its file. Nil: nobody can answer.
+	Passphrase signer.PassphraseFunc
+}
+
+var _ interface {
+	signer.Backend
+	signer.Generator
+	signer.Importer
+	signer.Exporter
+	signer.Deleter
+} = (*Backend)(nil)
+
+// Open reads the key file that name is the path of. The Signer is a
+// [signer.Staler]: it notices when another key takes the file's place, as in a
+// Kubernetes secret. An encrypted OpenSSH key is unlocked at its first Sign.
+// ErrUnavailable: name starts with ~ and there is no home directory.
+func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
+	path, err := locate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b.open(ctx, path)
+}
+
+func (b *Backend) open(ctx context.Context, path string) (signer.Signer, error) {
+	data, snapshot, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	s, err := signer.Parse(ctx, data, b.passphraseFor(path))
+	if err != nil {
+		return nil, invalid(path, len(data), err)
+	}
+	return &fileSigner{s, path, snapshot}, nil
+}
+
+// Generate makes an Ed25519 key at the path name, with its public half beside
+// it in a file of that name and .pub, and missing directories. The key file
+// appears whole or not at all, and nothing is overwritten: ErrExists for
+// anything at either path. ErrDenied where it cannot write.
+func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, error) {
+	path, err := locate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	if err := store(path, key); err != nil {
+		return nil, err
+	}
+	return b.open(ctx, path)
+}
+
+// Import writes key as Generate does, without a passphrase: Ed25519, ECDSA or
+// RSA (ErrUnsupported for others). The public half may be there already.
+func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) error {
+	path, err := locate(ctx, name)
+	if err != nil {
+		return err
+	}
+	return store(path, key)
+}
+
+// Export returns the private key itself, asking for its passphrase at once.
+func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error) {
+	path, err := locate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	data, _, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	key, err := signer.ParsePrivateKey(ctx, data, b.passphraseFor(path))
+	if err != nil {
+		return nil, invalid(path, len(data), err)
+	}
+	return key, nil
+}
+
+// Delete removes the key file, and the .pub beside it if that is the same key's.
+// It asks for no passphrase, and the key may be damaged or readable by others.
+// It refuses what is no private key, and a symbolic link: the key would stay.
+func (b *Backend) Delete(ctx context.Context, name string) error {
+	path, err := locate(ctx, name)
+	if err != nil {
+		return err
+	}
+	if target, err := os.Readlink(path); err == nil {
+		return fmt.Errorf("%s is a symbolic link to %s: delete that, then remove the link", path, target)
+	}
+	data, _, err := keyfile.Read(path)
+	if err != nil {
+		return err
+	}
+	defer clear(data)
+	if !isPrivate(data) {
+		return fmt.Errorf("%s (%d bytes) is no private key: if it shall go, remove it by other means", path, len(data))
+	}
+	if s, err := signer.Parse(ctx, data, nil); err == nil && isPublicHalf(path+".pub", s.PublicKey()) {
+		if err := os.Remove(path + ".pub"); err != nil {
+			return denied(err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		return denied(err)
+	}
+	return syncDir(filepath.Dir(path))
+}

@@ -1,0 +1,48 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+// longest is the longest path, in bytes, that Linux takes.
+const longest = 4096
+
+// locate returns the path of the key file that is meant by name.
+func locate(ctx context.Context, name string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if err := keyname.Check(name, longest); err != nil {
+		return "", err
+	}
+	if err := checkPath(name); err != nil {
+		return "", err
+	}
+	if os.IsPathSeparator(name[len(name)-1]) {
+		return "", fmt.Errorf("%w: it ends as a directory does; add the name of the key file", signer.ErrName)
+	}
+	return expand(name)
+}
+
+// expand puts the home directory in place of a leading ~, as shells do.
+func expand(name string) (string, error) {
+	rest, ok := strings.CutPrefix(name, "~")
+	if !ok {
+		return name, nil
+	}
+	if rest != "" && !os.IsPathSeparator(rest[0]) {
+		return "", fmt.Errorf("%w: the home directory of another user is not looked up: give its path (or put ./ before a file's name that starts with ~)", signer.ErrName)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("%w: no home directory for ~: %w: set HOME or give an absolute path", signer.ErrUnavailable, err)
+	}
+	return filepath.Join(home, rest), nil
+}

@@ -1,0 +1,78 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/signer"
+)
+
+// load reads the file at path and checks who else may.
+func load(path string) ([]byte, keyfile.Snapshot, error) {
+	data, snapshot, err := keyfile.Read(path)
+	if errors.Is(err, signer.ErrNotFound) {
+		return nil, snapshot, fmt.Errorf("%w: generate or import a key there, or name another file", err)
+	}
+	if err != nil {
+		return nil, snapshot, err
+	}
+	if isPrivate(data) { // who gave a public key is not helped by chmod
+		if err := checkAccess(path, snapshot.Info); err != nil {
+			return nil, snapshot, err
+		}
+	}
+	return data, snapshot, nil
+}
+
+// isPrivate knows a private key even if it is damaged.
+func isPrivate(data []byte) bool { return bytes.Contains(data, []byte("PRIVATE KEY-----")) }
+
+// invalid says which file could not be parsed or unlocked.
+func invalid(path string, size int, err error) error {
+	err = fmt.Errorf("key file %s (%d bytes): %w", path, size, err)
+	private, ok := strings.CutSuffix(path, ".pub")
+	if !ok {
+		return err
+	}
+	if _, statErr := os.Stat(private); statErr != nil {
+		return err
+	}
+	return fmt.Errorf("%w: use %s", err, private)
+}
+
+// passphraseFor asks for the passphrase of the key file at path.
+func (b *Backend) passphraseFor(path string) signer.PassphraseFunc {
+	if b.Passphrase == nil {
+		return nil
+	}
+	return func(ctx context.Context, prompt string) ([]byte, error) {
+		return b.Passphrase(ctx, prompt+" ("+path+")")
+	}
+}
+
+// A fileSigner knows where its key came from. The key itself is in the closures
+// of the Signer that it wraps.
+type fileSigner struct {
+	s        signer.Signer
+	path     string
+	snapshot keyfile.Snapshot
+}
+
+func (f *fileSigner) PublicKey() ssh.PublicKey { return f.s.PublicKey() }
+
+func (f *fileSigner) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	sig, err := f.s.Sign(ctx, msg)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", f.path, err)
+	}
+	return sig, nil
+}
+
+func (f *fileSigner) Stale() bool { return f.snapshot.Stale() }

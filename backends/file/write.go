@@ -1,0 +1,162 @@
+package file
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// store writes key to path and its public half to path.pub. Both are complete
+// and on disk under temporary names before they get their own, the key first.
+// Wherever the process is killed, there is no key or a whole one, and at worst
+// a temporary file that nothing reads.
+func store(path string, key crypto.Signer) error {
+	private, pub, err := marshal(key)
+	if err != nil {
+		return err
+	}
+	defer clear(private)
+	pubThere, err := checkFree(path, pub)
+	if err != nil {
+		return denied(err)
+	}
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return denied(err)
+	}
+	keyTemp, err := writeTemp(path, private, 0o600)
+	if err != nil {
+		return denied(err)
+	}
+	defer os.Remove(keyTemp)
+	pubTemp, err := writeTemp(path, publicLine(pub), 0o644)
+	if err != nil {
+		return denied(err)
+	}
+	defer os.Remove(pubTemp)
+
+	if err := checkHidden(keyTemp); err != nil {
+		return err
+	}
+	if err := place(keyTemp, path); err != nil {
+		return denied(err)
+	}
+	if !pubThere {
+		if err := place(pubTemp, path+".pub"); err != nil {
+			return fmt.Errorf("key file %s is written, its public half is not: %w", path, err)
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// checkFree returns ErrExists if there is anything at path, or at path.pub
+// unless that is the public half of the same key.
+func checkFree(path string, pub ssh.PublicKey) (pubThere bool, err error) {
+	// The .pub comes after its key: who sees it first will see the key as well.
+	_, pubErr := os.Lstat(path + ".pub")
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return false, taken(path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case errors.Is(pubErr, fs.ErrNotExist):
+		return false, nil
+	case isPublicHalf(path+".pub", pub):
+		return true, nil
+	}
+	return false, fmt.Errorf("%w: %s.pub, the public half of another: move it away, or choose another name", signer.ErrExists, path)
+}
+
+func taken(path string) error {
+	if target, err := os.Readlink(path); err == nil {
+		return fmt.Errorf("%w: %s is a symbolic link to %s: remove it, or choose another name", signer.ErrExists, path, target)
+	}
+	return fmt.Errorf("%w: %s: delete it first, or choose another name", signer.ErrExists, path)
+}
+
+// writeTemp writes data to a new file in the directory of path and returns its
+// name. The mode does not depend on the umask.
+func writeTemp(path string, data []byte, mode fs.FileMode) (name string, err error) {
+	f, err := createTemp(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if err := f.Chmod(mode); err != nil {
+		return "", err
+	}
+	if _, err := f.Write(data); err != nil {
+		return "", err
+	}
+	return f.Name(), f.Sync()
+}
+
+// checkHidden refuses a file system without permissions, such as FAT.
+func checkHidden(temp string) error {
+	info, err := os.Lstat(temp)
+	if err != nil {
+		return err
+	}
+	err = checkAccess(temp, info)
+	if errors.Is(err, signer.ErrInsecure) {
+		return fmt.Errorf("%w: the file system of %s cannot hide a file from others: choose another directory", signer.ErrInsecure, filepath.Dir(temp))
+	}
+	return err
+}
+
+// place gives the file at temp the name path, in one step, unless that name is
+// taken. Not every system and file system has such a rename: the BSDs and NFS
+// do not. Those have hard links, whose second name the caller removes.
+func place(temp, path string) error {
+	err := renameNew(temp, path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = os.Link(temp, path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return taken(path)
+	}
+	return err
+}
+
+// makeDir makes dir and what is missing above it. The mode does not depend on
+// the umask.
+func makeDir(dir string) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(dir); err == nil || parent == dir {
+		return err
+	}
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // somebody was quicker
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// denied marks the errors of who may not write there.
+func denied(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: %w", signer.ErrDenied, err)
+	}
+	return err
+}
