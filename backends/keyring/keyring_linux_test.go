@@ -11,7 +11,7 @@ import (
 )
 
 func TestSecretService(t *testing.T) {
-	if !secretservice.Rerun(t) {
+	if !secretservice.Rerun(t, secretservice.Start) {
 		return
 	}
 	signertest.Run(t, func(*testing.T) signertest.Store {

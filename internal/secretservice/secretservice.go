@@ -107,38 +107,50 @@ func (s *Session) startBus() {
 // neither.
 func (s *Session) StartKeyring(password string) {
 	s.t.Helper()
-	args := []string{"--foreground", "--components=secrets"}
-	if password != "" {
-		args = append(args, "--unlock")
-	}
-	s.daemon = exec.Command("gnome-keyring-daemon", args...)
-	s.daemon.Env = s.Env()
-	s.daemon.Stdin = strings.NewReader(password)
-	if err := s.daemon.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	args := []string{"gnome-keyring-daemon", "--foreground", "--components=secrets"}
 	want := "/org/freedesktop/secrets"
 	if password != "" {
+		args = append(args, "--unlock")
 		want += "/collection/login"
 	}
-	s.awaitKeyring(want)
+	s.daemon = s.start(password, args...)
+	s.await(want, "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
+		"org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Service", "string:Collections")
 }
 
-// awaitKeyring asks until the daemon is on the bus. Each question takes a
-// process, and so some milliseconds.
-func (s *Session) awaitKeyring(want string) {
+// StartDaemon starts another program that provides name on the bus. It ends with
+// the session.
+func (s *Session) StartDaemon(name string, args ...string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	s.daemon = s.start("", args...)
+	s.await("boolean true", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.NameHasOwner", "string:"+name)
+}
+
+func (s *Session) start(stdin string, args ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = s.Env()
+	cmd.Stdin = strings.NewReader(stdin)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return cmd
+}
+
+// await asks a question on the bus until the answer has want in it. Each takes a
+// process, and so some milliseconds.
+func (s *Session) await(want string, question ...string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		cmd := exec.CommandContext(ctx, "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets",
-			"/org/freedesktop/secrets", "org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Service", "string:Collections")
+		cmd := exec.CommandContext(ctx, "dbus-send", append([]string{"--session", "--print-reply"}, question...)...)
 		cmd.Env = s.Env()
 		if out, err := cmd.Output(); err == nil && strings.Contains(string(out), want) {
 			return
 		}
 	}
-	s.t.Fatal("gnome-keyring-daemon did not start")
+	s.t.Fatalf("%s did not start", s.daemon.Path)
 }
 
 // Lock locks the login keyring.
@@ -161,7 +173,7 @@ func (s *Session) Run(stdin string, args ...string) string {
 	return string(out)
 }
 
-// KillKeyring ends gnome-keyring as a crash does.
+// KillKeyring ends the daemon of the keyring as a crash does.
 func (s *Session) KillKeyring() { kill(&s.daemon) }
 
 // KillBus ends the bus as a crash does.
