@@ -23,8 +23,8 @@ type protocol struct {
 var protocols = []protocol{
 	{PurposeRegistry, "a registry's token", isRegistryRequest},
 	{PurposeAPI, "an API request", isAPIRequest},
-	{PurposeSSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG")}, // PROTOCOL.sshsig, section 2
-	{PurposeKRL, "an SSH key revocation list", startsWith("SSHKRL\n\x00")},               // PROTOCOL.krl, section 1
+	{PurposeSSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG")}, // PROTOCOL.sshsig, "Signed Data"
+	{PurposeKRL, "an SSH key revocation list", startsWith("SSHKRL\n\x00")},               // PROTOCOL.krl
 	{PurposeUserAuth, "an SSH login", isUserAuth},                                        // RFC 4252, section 7
 	{PurposeCert, "an SSH certificate", isCert},                                          // PROTOCOL.certkeys
 	{PurposeTLS13, "a TLS 1.3 handshake", isTLS13},                                       // RFC 8446, section 4.4.3
@@ -88,7 +88,7 @@ func isCert(msg []byte) bool {
 // 9261 and RFC 9345 have others), a zero byte, a hash.
 func isTLS13(msg []byte) bool {
 	context, ok := bytes.CutPrefix(msg, bytes.Repeat([]byte(" "), 64))
-	return ok && bytes.IndexByte(context, 0) > 0
+	return ok && bytes.IndexByte(context, 0) >= 0
 }
 
 // isASN1: a SEQUENCE, or a SET as CMS signs it, that is the whole of msg. Not all

@@ -103,8 +103,9 @@ func stamped(rawQuery string) (query url.Values, ok bool) {
 	if err != nil || len(query["ts"]) != 1 {
 		return nil, false
 	}
-	_, err = strconv.ParseUint(query.Get("ts"), 10, 63)
-	return query, err == nil
+	ts := query.Get("ts")
+	_, err = strconv.ParseUint(ts, 10, 63)
+	return query, err == nil && slices.Contains(strings.Split(rawQuery, "&"), "ts="+ts)
 }
 
 // isGraphic reports whether s is ASCII without white space and control bytes.

@@ -137,6 +137,10 @@ func TestPurposeOf(t *testing.T) {
 		{"registry: two nonces", "GET,https://r.example/?" + nonce + "&" + nonce + "&ts=1" + noBody, challenge.PurposeRaw},
 		{"registry: short nonce", "GET,https://r.example/?nonce=AAEC&ts=1" + noBody, challenge.PurposeRaw},
 		{"registry: malformed nonce", "GET,https://r.example/?nonce=AAECAwQFBgcICQoLDA0OD!&ts=1" + noBody, challenge.PurposeRaw},
+		{"registry: new line in the nonce", "GET,https://r.example/?" + nonce + "%0A&ts=1" + noBody, challenge.PurposeRaw},
+		{"registry: new lines for the last of the nonce", "GET,https://r.example/?nonce=AAECAwQFBgcICQoLDA0O%0A%0A&ts=1" + noBody, challenge.PurposeRaw},
+		{"registry: no method", "https://r.example/?" + nonce + "&ts=1" + noBody, challenge.PurposeRaw},
+		{"registry: long nonce", "GET,https://r.example/?" + nonce + "AAAA&ts=1" + noBody, challenge.PurposeRaw},
 		{"registry: no ts", "GET,https://r.example/?" + nonce + noBody, challenge.PurposeRaw},
 		{"registry: two ts", "GET,https://r.example/?" + nonce + "&ts=1&ts=2" + noBody, challenge.PurposeRaw},
 		{"registry: ts is no number", "GET,https://r.example/?" + nonce + "&ts=-1" + noBody, challenge.PurposeRaw},
@@ -157,10 +161,13 @@ func TestPurposeOf(t *testing.T) {
 		{"API: ts in the path", "GET,/api/ts=1", challenge.PurposeRaw},
 		{"API: ts is no number", "GET,/api/tags?ts=today", challenge.PurposeRaw},
 		{"API: two ts", "GET,/api/tags?ts=1&ts=1", challenge.PurposeRaw},
+		{"API: ts in disguise", "GET,/api/tags?%74s=10", challenge.PurposeRaw},
 		{"API: no leading slash", "GET,api/tags?ts=1", challenge.PurposeRaw},
 		{"API: method in lower case", "get,/api/tags?ts=1", challenge.PurposeRaw},
 		{"API: unknown method", "STEAL,/api/tags?ts=10", challenge.PurposeRaw},
-		{"API: fragment", "GET,/api/tags?ts=10#a", challenge.PurposeRaw},
+		{"API: fragment", "GET,/api/tags#a?ts=100", challenge.PurposeRaw},
+		{"API: space", "GET,/api/my tags?ts=100", challenge.PurposeRaw},
+		{"API: not ASCII", "GET,/api/caf\u00e9?ts=100", challenge.PurposeRaw},
 		{"API: new line", "GET,/api/tags?ts=1\n", challenge.PurposeRaw},
 		{"API: new line in the method", "GET\n,/api/tags?ts=1", challenge.PurposeRaw},
 		{"API: escape sequence", "GET,/api/\x1b[2J?ts=1", challenge.PurposeRaw},
@@ -197,6 +204,7 @@ func TestPurposeOf(t *testing.T) {
 		{"one byte too many", "\x30\x03abcd", challenge.PurposeRaw},
 		{"one byte too few", "\x30\x03ab", challenge.PurposeRaw},
 		{"length cut short", "\x30\x84\x00", challenge.PurposeRaw},
+		{"length of 127 bytes", "\x30\xff", challenge.PurposeRaw},
 		{"length beyond 64 bits", "\x30\x8a\x01\x00\x00\x00\x00\x00\x00\x00\x00\x64" + hundred, challenge.PurposeRaw},
 		{"OCTET STRING", "\x04\x03abc", challenge.PurposeRaw},
 		{"only a tag", "\x30", challenge.PurposeRaw},
@@ -207,6 +215,7 @@ func TestPurposeOf(t *testing.T) {
 		{"cavage: host alone", "host: x", challenge.PurposeCavage},
 		{"cavage: no telling field", "todo: buy milk", challenge.PurposeRaw},
 		{"cavage: upper case", "Date: today", challenge.PurposeRaw},
+		{"cavage: upper case beside", "date: today\nHost: x", challenge.PurposeRaw},
 		{"cavage: not only fields", "date: today\nnothing", challenge.PurposeRaw},
 
 		// Envelopes.
@@ -292,7 +301,7 @@ func checkOllamaForm(t *testing.T, msg string) {
 	if strings.ContainsFunc(msg, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		t.Errorf("%q is not all graphic ASCII", msg)
 	}
-	if !strings.Contains(msg, "ts=") && !strings.Contains(msg, "%") {
+	if !strings.Contains(msg, "?ts=") && !strings.Contains(msg, "&ts=") {
 		t.Errorf("%q has no ts", msg)
 	}
 }
