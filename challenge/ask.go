@@ -20,8 +20,10 @@ type ask struct {
 	normal  string // normal form of scope
 }
 
-// admit applies the policy to ch, a challenge to a request to u.
-func (c *Client) admit(ch Challenge, u *url.URL) (ask, error) {
+// admit applies the policy to ch, a challenge to a request to u that was first
+// sent to first and redirected from there, if the two differ: whoever redirects
+// could otherwise choose whom the key signs for.
+func (c *Client) admit(ch Challenge, u, first *url.URL) (ask, error) {
 	a := ask{service: ch.Get("service"), scope: ch.Get("scope")}
 	a.normal = normalScope(a.scope)
 	e := &Error{Realm: printable(ch.Get("realm")), Scope: printable(a.scope)}
@@ -36,9 +38,11 @@ func (c *Client) admit(ch Challenge, u *url.URL) (ask, error) {
 		e.Op, e.Err = "read challenge", ErrNoChallenge
 		return ask{}, e
 	}
-	if a.realm, err = c.policy().check(from, ch.Get("realm")); err != nil {
-		e.Op, e.Err = "check realm", err
-		return ask{}, e
+	for _, registry := range []*url.URL{u, first} {
+		if a.realm, err = c.policy().check(registry, ch.Get("realm")); err != nil {
+			e.Op, e.Err = "check realm", err
+			return ask{}, e
+		}
 	}
 	return a, nil
 }

@@ -65,7 +65,7 @@ type Client struct {
 // is not touched then), ErrRejected, ErrReply, or the cause that the key or the
 // connection gave.
 func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Token, error) {
-	a, err := c.admit(ch, origin)
+	a, err := c.admit(ch, origin, origin)
 	if err != nil {
 		return Token{}, err
 	}

@@ -32,13 +32,17 @@ type realmPolicy struct {
 	insecure []string
 }
 
-// check returns the realm's URL if the registry at from may use it.
-func (p realmPolicy) check(from origin, realm string) (*url.URL, error) {
+// check returns the realm's URL if registry may have it answered.
+func (p realmPolicy) check(registry *url.URL, realm string) (*url.URL, error) {
 	u, err := url.Parse(realm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it is no URL", ErrRealm)
 	}
 	if err := checkForm(u, realm); err != nil {
+		return nil, err
+	}
+	from, err := originOf(registry)
+	if err != nil {
 		return nil, err
 	}
 	to, err := originOf(u)

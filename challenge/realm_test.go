@@ -90,11 +90,7 @@ func TestRealmPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from, err := originOf(registry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := policy.check(from, tt.realm)
+		u, err := policy.check(registry, tt.realm)
 		if tt.want != (err == nil) {
 			t.Errorf("registry %s, realm %q: %v, want ok=%v", tt.registry, tt.realm, err, tt.want)
 		}
@@ -108,7 +104,7 @@ func TestRealmPolicy(t *testing.T) {
 }
 
 func TestRealmPairIsMalformed(t *testing.T) {
-	registry := origin{"https", "r.example", "443"}
+	registry := &url.URL{Scheme: "https", Host: "r.example"}
 	for _, pair := range []RealmPair{
 		{"https://r.example/v2/", "https://login.example"},
 		{"https://r.example", "https://login.example?x=1"},
@@ -123,7 +119,7 @@ func TestRealmPairIsMalformed(t *testing.T) {
 
 func TestNoPairs(t *testing.T) {
 	c := &Client{Realms: []RealmPair{}}
-	registry := origin{"https", "registry.ollama.ai", "443"}
+	registry := &url.URL{Scheme: "https", Host: "registry.ollama.ai"}
 	if _, err := c.policy().check(registry, "https://ollama.com/token"); !errors.Is(err, ErrRealm) {
 		t.Errorf("an empty list allows a shipped pair: %v", err)
 	}

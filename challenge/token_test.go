@@ -119,7 +119,7 @@ func TestTokenDoesNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := Token{got}
-	js, _ := json.Marshal(token)
+	js, _ := json.Marshal([]any{token})
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		for _, v := range []any{token, &token, struct{ T Token }{token}} {
 			if got := fmt.Sprintf(format, v) + string(js); strings.Contains(got, "s3cret") || strings.Contains(got, "733363726574") {

@@ -55,7 +55,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		drain(resp)
 		return nil, &Error{Op: "read challenge", Registry: p.origin, Status: resp.StatusCode, Err: err}
 	}
-	a, err := t.Client.admit(ch, req.URL)
+	a, err := t.Client.admit(ch, req.URL, firstRequest(req).URL)
 	if err != nil {
 		drain(resp)
 		return nil, err
@@ -100,6 +100,15 @@ func (t *Transport) answer(req *http.Request, a ask) (*http.Response, error) {
 	}
 	t.reject(req.Context(), token)
 	return nil, notTaken(resp, token)
+}
+
+// firstRequest returns the request that http.Client was given, before any
+// redirect.
+func firstRequest(req *http.Request) *http.Request {
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+	}
+	return req
 }
 
 // notTaken says that a token was refused which the realm had just issued: no

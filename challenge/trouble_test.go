@@ -176,6 +176,18 @@ func TestTokensGoNowhereElse(t *testing.T) {
 	}
 }
 
+// TestRedirectChoosesNoRealm has a registry send its client to a server that then
+// challenges for itself.
+func TestRedirectChoosesNoRealm(t *testing.T) {
+	v, other := visit(t, challengetest.Config{}), visit(t, challengetest.Config{})
+	v.Fail(challengetest.Resources, 2, challengetest.Reply(307, "", "Location", other.URL+manifest))
+	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrRealm) || v.signatures.Load() != 0 {
+		t.Errorf("error %v after %d signatures, want ErrRealm and none", err, v.signatures.Load())
+	}
+	v.client.Realms = []challenge.RealmPair{{Registry: v.URL, Realm: other.URL}}
+	v.mustGet(t, manifest)
+}
+
 func TestBlobsFromAnotherOrigin(t *testing.T) {
 	v := visit(t, challengetest.Config{CDN: true}, "weights")
 	for range 2 {

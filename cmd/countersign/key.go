@@ -52,7 +52,7 @@ func (a *app) generateKey(ctx context.Context, ref string) error {
 	}
 	generator, ok := backend.(signer.Generator)
 	if !ok {
-		return signer.Wrap("generate", ref, fmt.Errorf("%w: no key can be made there; use keyring: or file:", signer.ErrUnsupported))
+		return signer.Wrap("generate", ref, fmt.Errorf("%w: no key can be made there, but in keyring: and file: there can", signer.ErrUnsupported))
 	}
 	key, err := generator.Generate(ctx, name)
 	if err != nil {
