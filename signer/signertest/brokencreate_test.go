@@ -18,6 +18,7 @@ func brokenCreation() []broken {
 		{"generates the same key again", storing(generatesSame), "Generate", "twice"},
 		{"generates ECDSA", storing(generatesECDSA), "Generate", "of type ecdsa"},
 		{"stores another key than it returns", storing(returnsOther), "Generate", "PublicKey is"},
+		{"generated signer signs with another key", storing(generatedSigns), "Generate", "does not verify"},
 		{"Generate overwrites", storing(generateOverwrites), "GenerateExisting", "got error <nil>"},
 		{"Generate overwrites and objects", storing(generateObjects), "GenerateExisting", "PublicKey is"},
 		{"Generate looks before it writes", storing(generateLooks), "GenerateAtOnce", "made the key"},
@@ -71,6 +72,16 @@ func returnsOther(s *store) {
 			return nil, err
 		}
 		return signer.New(newKey())
+	}
+}
+
+func generatedSigns(s *store) {
+	s.generate = func(ctx context.Context, name string) (signer.Signer, error) {
+		k, err := s.Memory.Generate(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return signs{k, wrongKey(ctx, nil, k)}, nil
 	}
 }
 

@@ -24,6 +24,7 @@ func brokenKeeping() []broken {
 		{"Delete does nothing", storing(deleteNothing), "Delete", "after Delete: got error <nil>"},
 		{"Delete takes all", storing(deleteAll), "Delete", "key not found"},
 		{"remembers a deleted key", storing(remembers), "Replace", "PublicKey is"},
+		{"public keys follow the name", storing(showsName), "Replace", "the old Signer's PublicKey"},
 		{"signers follow the name", storing(followsName), "Replace", "with another key"},
 	}
 }
@@ -131,6 +132,22 @@ func followsName(s *store) {
 				return nil, err
 			}
 			return now.Sign(ctx, msg)
+		}}, nil
+	}
+}
+
+// showsName gives the public key of whatever key has the name by then.
+func showsName(s *store) {
+	s.open = func(ctx context.Context, name string) (signer.Signer, error) {
+		k, err := s.Memory.Open(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return shows{k, func() ssh.PublicKey {
+			if now, err := s.Memory.Open(context.WithoutCancel(ctx), name); err == nil {
+				return now.PublicKey()
+			}
+			return k.PublicKey()
 		}}, nil
 	}
 }

@@ -28,8 +28,7 @@ func checkContext(t *testing.T, s *store) {
 	if err != nil {
 		t.Fatalf("Open(%q): %v", held, err)
 	}
-	opened()
-	s.signs(t, k, publicKey(t, key), []byte("message")) // a Signer outlives the context of Open
+	opened() // which must not concern the Signer
 
 	calls := append(s.callsOfExisting(held), s.callsOfNew(fresh, newEd25519(t))...)
 	calls = append(calls, call{"Sign", func(ctx context.Context) error {

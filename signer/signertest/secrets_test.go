@@ -85,6 +85,7 @@ func TestNoSecret(t *testing.T) {
 		"a wrapped error":          fmt.Errorf("outer: %w", &signer.Error{Op: "open", Ref: hex.EncodeToString(key.Seed()), Err: errors.New("x")}),
 		"an error's field":         &hidden{cause: text("%x", key.Seed())},
 		"JSON numbers":             text("%s", strings.Join(strings.Fields(strings.Trim(fmt.Sprint(key.Seed()), "[]")), ",")),
+		"a field behind Format":    shyValue{key},
 		"MarshalJSON":              onlyJSON(key.Seed),
 		"MarshalText":              onlyText(key.Seed),
 		"LogValue":                 onlySlog(key.Seed),
@@ -102,6 +103,13 @@ func TestNoSecret(t *testing.T) {
 type hidden struct{ cause error }
 
 func (*hidden) Error() string { return "hidden" }
+
+// shyValue hides its field from all who ask it.
+type shyValue struct{ key ed25519.PrivateKey }
+
+func (shyValue) Format(fmt.State, rune)       {}
+func (shyValue) LogValue() slog.Value         { return slog.Value{} }
+func (shyValue) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
 // These leak in one way only. A function holds the key, as it should.
 type (
