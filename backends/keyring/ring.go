@@ -36,9 +36,16 @@ func (r ring) label(name string) string { return "countersign:" + name }
 func (r ring) get(name string) ([]byte, error) {
 	item, err := r.Get(r.itemKey(name))
 	if err != nil {
-		return nil, classify(r.store, err)
+		return nil, r.explain(name, err)
 	}
 	return item.Data, nil
+}
+
+func (r ring) explain(name string, err error) error {
+	if errors.Is(err, keyring.ErrKeyNotFound) {
+		return explained{fmt.Errorf("%w: %s has no item %q", signer.ErrNotFound, r.store, r.itemKey(name))}
+	}
+	return classify(r.store, err)
 }
 
 // A heldKey is a signer in memory, and its key for Export.
@@ -86,7 +93,7 @@ func (r ring) write(item keyring.Item) error {
 // remove looks again afterwards, for the same reason.
 func (r ring) remove(name string) error {
 	if err := r.Remove(r.itemKey(name)); err != nil {
-		return classify(r.store, err)
+		return r.explain(name, err)
 	}
 	_, err := r.Get(r.itemKey(name))
 	if errors.Is(err, keyring.ErrKeyNotFound) {

@@ -1,10 +1,12 @@
 package keyring_test
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -249,28 +251,57 @@ var states = []state{
 	},
 }
 
+var update = flag.Bool("update", false, "write the table of states to docs/keychain.md")
+
 // TestStates brings about each state for real, with a program that uses the
-// backend as most do: nobody to ask, default time-out.
+// backend as most do: nobody to ask, default time-out. The table of states in
+// docs/keychain.md is what came out: go test . -run TestStates -update.
 func TestStates(t *testing.T) {
-	for _, s := range states {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			r := s.outcome(t)
-			t.Logf("after %v: %s", r.Took.Round(time.Millisecond), r.Error)
-			if !slices.Equal(r.Kinds, s.kinds) {
-				t.Errorf("the error is %v, want %v: %s", r.Kinds, s.kinds, r.Error)
-			}
-			if !strings.Contains(r.Error, s.text) || (r.Error == "") != (s.text == "") {
-				t.Errorf("the error does not say %q: %s", s.text, r.Error)
-			}
-			if s.heading != "" && !strings.HasSuffix(r.Error, "(docs/keychain.md#"+s.heading+")") {
-				t.Errorf("the error does not end with the heading %q of its cure: %s", s.heading, r.Error)
-			}
-			if r.Took > 4*time.Second {
-				t.Errorf("the answer took %v", r.Took)
-			}
-		})
+	rows := make([]string, len(states))
+	docs := readDocs(t)
+	t.Run("all", func(t *testing.T) {
+		for i, s := range states {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				r := s.outcome(t)
+				s.check(t, r)
+				rows[i] = s.row(r)
+				if !*update && !strings.Contains(docs, rows[i]) {
+					t.Errorf("docs/keychain.md does not have this row; run go test . -run TestStates -update\n%s", rows[i])
+				}
+				rows[i] += fmt.Sprintf(" %.1f s |\n", r.Took.Seconds())
+			})
+		}
+	})
+	if *update && !t.Failed() && !slices.Contains(rows, "") {
+		writeTable(t, docs, "| State | Error | `errors.Is` | After |\n|---|---|---|---|\n"+strings.Join(rows, ""))
 	}
+}
+
+func (s state) check(t *testing.T, r outcome) {
+	t.Helper()
+	t.Logf("after %v: %s", r.Took.Round(time.Millisecond), r.Error)
+	if !slices.Equal(r.Kinds, s.kinds) {
+		t.Errorf("the error is %v, want %v: %s", r.Kinds, s.kinds, r.Error)
+	}
+	if !strings.Contains(r.Error, s.text) || (r.Error == "") != (s.text == "") {
+		t.Errorf("the error does not say %q: %s", s.text, r.Error)
+	}
+	if s.heading != "" && !strings.HasSuffix(r.Error, "(docs/keychain.md#"+s.heading+")") {
+		t.Errorf("the error does not end with the heading %q of its cure: %s", s.heading, r.Error)
+	}
+	if r.Took > 4*time.Second {
+		t.Errorf("the answer took %v", r.Took)
+	}
+}
+
+// row is a line of the table, up to the time that it took.
+func (s state) row(r outcome) string {
+	text := "none: the key is held in memory"
+	if r.Error != "" {
+		text = regexp.MustCompile(`/[^ :]*/bus\b`).ReplaceAllString(r.Error, "SOCKET") // a temporary directory's
+	}
+	return fmt.Sprintf("| %s | %s | %s |", s.name, strings.ReplaceAll(text, "|", `\|`), strings.Join(r.Kinds, ", "))
 }
 
 // deadBus is a socket that takes connections and never answers.

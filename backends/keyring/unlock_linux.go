@@ -45,7 +45,7 @@ func (s *secretService) ask(dialog dbus.ObjectPath, patience time.Duration) erro
 	if !s.conn.outlive() {
 		return s.ctx.Err()
 	}
-	defer context.AfterFunc(s.ctx, func() { s.conn.Close() })
+	defer func() { context.AfterFunc(s.ctx, func() { s.conn.Close() }) }()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	answers := make(chan *dbus.Signal, 16)
