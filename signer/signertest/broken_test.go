@@ -19,30 +19,56 @@ type broken struct {
 	says    string // in what it prints
 }
 
-// TestBroken runs the suite against each broken backend in a process of its
-// own, this test binary again, where it must fail.
+// TestBroken runs the suite against broken backends, where it must fail. It
+// does so for real, in processes of their own: this test binary again, once for
+// each part of the suite.
 func TestBroken(t *testing.T) {
-	const child = "SIGNERTEST_BROKEN"
+	const variable = "SIGNERTEST_BROKEN"
+	parts := map[string][]broken{}
 	for _, b := range slices.Concat(brokenSigners(), brokenStores(), brokenCreation(), brokenKeeping(), leaks()) {
-		t.Run(b.name, func(t *testing.T) {
-			if os.Getenv(child) != "" {
-				signertest.Run(t, func(*testing.T) signertest.Store {
-					return signertest.Store{Backend: b.backend()}
-				})
-				return
-			}
+		parts[b.fails] = append(parts[b.fails], b)
+	}
+	if part := os.Getenv(variable); part != "" {
+		runBroken(t, parts[part])
+		return
+	}
+	for part, backends := range parts {
+		t.Run(part, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$/^"+b.name+"$/^"+b.fails+"$")
-			cmd.Env = append(os.Environ(), child+"=1", "GORACE=atexit_sleep_ms=0") // not a second for each
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$/./^"+part+"$")
+			cmd.Env = append(os.Environ(), variable+"="+part, "GORACE=atexit_sleep_ms=0") // not a second for each
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatalf("the suite finds nothing:\n%s", out)
 			}
-			for _, want := range []string{"--- FAIL: " + t.Name() + "/" + b.fails + " ", b.says} {
-				if !strings.Contains(string(out), want) {
-					t.Errorf("the suite does not say %q:\n%s", want, out)
-				}
+			for _, b := range backends {
+				checkFailure(t, b, string(out))
 			}
 		})
+	}
+}
+
+func runBroken(t *testing.T, backends []broken) {
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) {
+			signertest.Run(t, func(*testing.T) signertest.Store {
+				return signertest.Store{Backend: b.backend()}
+			})
+		})
+	}
+}
+
+// checkFailure looks for the failure of b in what package testing printed.
+func checkFailure(t *testing.T, b broken, out string) {
+	t.Helper()
+	head := "--- FAIL: TestBroken/" + strings.ReplaceAll(b.name, " ", "_") + "/" + b.fails + " "
+	_, failure, found := strings.Cut(out, head)
+	if !found {
+		t.Errorf("%s: the suite finds nothing:\n%s", b.name, out)
+		return
+	}
+	failure, _, _ = strings.Cut(failure, "--- FAIL: ")
+	if !strings.Contains(failure, b.says) {
+		t.Errorf("%s: the suite does not say %q:\n%s", b.name, b.says, failure)
 	}
 }
