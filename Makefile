@@ -7,7 +7,7 @@ RACE        := $(if $(CI)$(shell command -v gcc clang),-race)
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 10s
 
-.PHONY: all test check cross fuzz demo
+.PHONY: all test check cross windows fuzz demo
 
 all: test
 
@@ -23,6 +23,10 @@ check:
 cross:
 	@set -e; for p in $(PLATFORMS); do echo "build and vet $$p"; \
 		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./... && go vet ./...; done
+
+# The Windows build's own tests, in Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32).
+windows:
+	scripts/wine/test ./backends/keyring ./backends/file
 
 fuzz:
 	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
