@@ -109,6 +109,9 @@ func TestReadOnlyDirectory(t *testing.T) {
 			t.Errorf("Generate = %v, want ErrDenied and the directory", err)
 		}
 	}
+	if _, err := b.Generate(t.Context(), filepath.Join(dir, "key")); !errors.Is(err, signer.ErrExists) {
+		t.Errorf("Generate of an existing key = %v, want ErrExists", err)
+	}
 	if err := b.Delete(t.Context(), filepath.Join(dir, "key")); !errors.Is(err, signer.ErrDenied) {
 		t.Errorf("Delete = %v, want ErrDenied", err)
 	}

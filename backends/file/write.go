@@ -76,9 +76,9 @@ func checkFree(path string, pub ssh.PublicKey) (pubThere bool, err error) {
 
 func taken(path string) error {
 	if target, err := os.Readlink(path); err == nil {
-		return fmt.Errorf("%w: %s is a symbolic link to %s: remove it, or choose another name", signer.ErrExists, path, target)
+		return fmt.Errorf("%w: %s is a symbolic link to %s: choose another name, or remove the link", signer.ErrExists, path, target)
 	}
-	return fmt.Errorf("%w: %s: delete it first, or choose another name", signer.ErrExists, path)
+	return fmt.Errorf("%w: %s: choose another name, or delete it first", signer.ErrExists, path)
 }
 
 // writeTemp writes data to a new file in the directory of path and returns its

@@ -63,7 +63,10 @@ func TestStale(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, false},
-		{"rewritten, longer", func(t *testing.T, path string) { write(t, path, []byte("longer")) }, true},
+		{"rewritten, longer, within one tick of the clock", func(t *testing.T, path string) {
+			write(t, path, []byte("longer"))
+			touch(t, path, time.Unix(1e9, 0))
+		}, true},
 		{"rewritten, as long", func(t *testing.T, path string) {
 			write(t, path, []byte("new"))
 			touch(t, path, time.Unix(2e9, 0))
