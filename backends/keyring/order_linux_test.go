@@ -1,6 +1,7 @@
 package keyring_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +49,9 @@ func main() {
 // start runs the program and returns what it printed, and when.
 func start(t *testing.T, binary string, env ...string) (string, time.Duration) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it may hang before main
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary)
 	cmd.Env = env
 	begin := time.Now()
 	out, err := cmd.CombinedOutput()

@@ -99,9 +99,11 @@ func TestRunBoundsWhatHangs(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		mu.Lock()
 		if most != maxHanging {
 			t.Errorf("%d calls hung, want %d", most, maxHanging)
 		}
+		mu.Unlock()
 		_, err := run(t.Context(), b, call)
 		if err == nil || !strings.Contains(err.Error(), "4 earlier calls still hang") {
 			t.Errorf("run: got error %v, want the reason", err)
