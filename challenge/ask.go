@@ -3,6 +3,7 @@ package challenge
 import (
 	"fmt"
 	"net/url"
+	"reflect"
 
 	"golang.org/x/crypto/ssh"
 
@@ -15,6 +16,7 @@ type ask struct {
 	site    *url.URL // of the registry, its origin only
 	origin  string   // the same in normal form
 	realm   *url.URL
+	text    string // of realm
 	service string
 	scope   string // as the challenge has it
 	normal  string // normal form of scope
@@ -32,18 +34,23 @@ func (c *Client) admit(ch Challenge, u, first *url.URL) (ask, error) {
 		e.Op, e.Err = "read challenge", err
 		return ask{}, e
 	}
-	a.site, a.origin = &url.URL{Scheme: u.Scheme, Host: u.Host}, from.String()
+	a.site, a.origin = from.url(), from.String()
 	e.Registry = a.origin
 	if !answerable(ch) {
 		e.Op, e.Err = "read challenge", ErrNoChallenge
 		return ask{}, e
 	}
-	for _, registry := range []*url.URL{u, first} {
-		if a.realm, err = c.policy().check(registry, ch.Get("realm")); err != nil {
-			e.Op, e.Err = "check realm", err
+	e.Op = "check realm"
+	if a.realm, e.Err = c.policy().check(u, ch.Get("realm")); e.Err != nil {
+		return ask{}, e
+	}
+	if asked, err := originOf(first); err != nil || asked != from && !asked.isUpgradedTo(from) {
+		if _, err := c.policy().check(first, ch.Get("realm")); err != nil {
+			e.Err = fmt.Errorf("%w (the request was redirected here from %s)", err, asked)
 			return ask{}, e
 		}
 	}
+	a.text = a.realm.String()
 	return a, nil
 }
 
@@ -54,19 +61,12 @@ func (a ask) withScope(scope string) ask {
 }
 
 func (a ask) need(k keyID) need {
-	return need{a.origin, a.realmText(), a.service, a.normal, k.fingerprint}
-}
-
-func (a ask) realmText() string {
-	if a.realm == nil {
-		return ""
-	}
-	return a.realm.String()
+	return need{a.origin, a.text, a.service, a.normal, k.fingerprint}
 }
 
 // fail fills in what e leaves out.
 func (a ask) fail(k keyID, e *Error) *Error {
-	e.Registry, e.Realm, e.Scope = a.origin, printable(a.realmText()), printable(a.scope)
+	e.Registry, e.Realm, e.Scope = a.origin, printable(a.text), printable(a.scope)
 	e.Key, e.Ref = k.fingerprint, k.ref
 	return e
 }
@@ -74,10 +74,24 @@ func (a ask) fail(k keyID, e *Error) *Error {
 // keyID is how a key is spoken of.
 type keyID struct{ fingerprint, ref string }
 
-func identify(s signer.Signer) keyID {
+// identified is a key whose identity is known.
+type identified struct {
+	key signer.Signer
+	id  keyID
+}
+
+// identify hashes a public key only when it is another one than the last time.
+func (c *Client) identify(s signer.Signer) keyID {
+	isPointer := reflect.TypeOf(s).Kind() == reflect.Pointer // others may not compare
+	if last := c.last.Load(); last != nil && isPointer && last.key == s {
+		return last.id
+	}
 	id := keyID{fingerprint: ssh.FingerprintSHA256(s.PublicKey())}
 	if named, ok := s.(fmt.Stringer); ok { // as signer.Mux makes them
 		id.ref = named.String()
+	}
+	if isPointer {
+		c.last.Store(&identified{s, id})
 	}
 	return id
 }

@@ -28,6 +28,9 @@ func Authorization(ctx context.Context, s signer.Signer, msg []byte) (string, er
 	if err != nil {
 		return "", err
 	}
+	if want := algorithm(pub); sig.Format != want {
+		return "", fmt.Errorf("%w: a signature of kind %s where the format means %s", signer.ErrUnsupported, sig.Format, want)
+	}
 	b := make([]byte, 0, 256)
 	b = base64.StdEncoding.AppendEncode(b, pub.Marshal())
 	b = append(b, ':')

@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,6 +14,10 @@ type need struct {
 	origin, realm, service string
 	scope                  string // normal form
 	key                    string // fingerprint
+}
+
+func (n need) String() string {
+	return strings.Join([]string{n.origin, n.realm, n.service, n.scope, n.key}, "\x00")
 }
 
 // A cache remembers tokens. The zero value is empty.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -19,7 +19,8 @@ const (
 	// a person time to unlock the key.
 	exchangeTimeout = 5 * time.Minute
 
-	// requestTimeout bounds a token request through the default HTTP client.
+	// requestTimeout bounds each request to a realm, so that one that hangs does
+	// not hold up for long those who share its exchange.
 	requestTimeout = 30 * time.Second
 )
 
@@ -30,12 +31,14 @@ const (
 type Client struct {
 	// Key yields the signer for a registry, named by the scheme, host and port of
 	// the request that it challenged. It is called when a challenge may be
-	// answered and for each token that is taken from memory: see [signer.Keep].
+	// answered and for each token that is taken from memory: see [signer.Keep]. The
+	// host is in lower case and without a default port; origin must not be changed.
 	Key func(ctx context.Context, origin *url.URL) (signer.Signer, error)
 
-	// HTTP makes the token requests; nil means http.DefaultTransport, half a
-	// minute for each and 64 KiB of header. No redirect is followed, whatever it
-	// says.
+	// HTTP makes the token requests; nil means http.DefaultTransport with at most
+	// 64 KiB of header. Where a registry needs a certificate authority or a proxy
+	// of its own, set it as well as Transport.Base. Each request has half a minute,
+	// and no redirect is followed, whatever it says.
 	HTTP *http.Client
 
 	// Realms are the pairs of registry and realm on different origins that are
@@ -53,6 +56,7 @@ type Client struct {
 	exchanges singleflight.Group
 	setUp     sync.Once
 	http      *http.Client
+	last      atomic.Pointer[identified]
 }
 
 // Token answers ch, a challenge to a request to origin: from memory if it can,
@@ -82,13 +86,19 @@ func (c *Client) token(ctx context.Context, a ask) (t Token, fresh bool, err err
 	if err != nil {
 		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: err})
 	}
-	id := identify(key)
+	if key == nil {
+		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: errors.New("Client.Key returned neither a signer nor an error")})
+	}
+	id := c.identify(key)
 	have, now := c.cache.get(a.need(id)), c.now()
 	if have.usableAt(now) {
-		if have.ageingAt(now) {
+		if have.ageingAt(now) && have.renewed.CompareAndSwap(false, true) {
 			c.exchange(ctx, a, key, id)
 		}
 		return have, false, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return Token{}, false, a.fail(id, &Error{Op: "get token", Err: err})
 	}
 	select {
 	case r := <-c.exchange(ctx, a, key, id):
@@ -132,7 +142,7 @@ func (c *Client) policy() realmPolicy {
 // client follows no redirect: the target would not be the realm that was signed.
 func (c *Client) client() *http.Client {
 	c.setUp.Do(func() {
-		h := http.Client{Timeout: requestTimeout, Transport: limitedTransport()}
+		h := http.Client{Transport: limitedTransport()}
 		if c.HTTP != nil {
 			h = *c.HTTP
 		}
@@ -159,8 +169,4 @@ func (c *Client) now() time.Time {
 		return c.Now()
 	}
 	return time.Now()
-}
-
-func (n need) String() string {
-	return strings.Join([]string{n.origin, n.realm, n.service, n.scope, n.key}, "\x00")
 }

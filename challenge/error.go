@@ -81,9 +81,9 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Skew > 0:
-		fmt.Fprintf(&b, "; the clock of this machine is %v behind the server's: set it right", e.Skew)
+		fmt.Fprintf(&b, "; also, the clock of this machine is %v behind the server's", e.Skew)
 	case e.Skew < 0:
-		fmt.Fprintf(&b, "; the clock of this machine is %v ahead of the server's: set it right", -e.Skew)
+		fmt.Fprintf(&b, "; also, the clock of this machine is %v ahead of the server's", -e.Skew)
 	}
 	return b.String()
 }

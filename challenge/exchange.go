@@ -3,6 +3,7 @@ package challenge
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 const (
 	// maxReply bounds what is read of a token endpoint's reply.
-	maxReply = 1 << 20
+	maxReply = 128 << 10
 
 	// maxSkew is how far two clocks may differ before that can be why a ts is
 	// refused; Ollama's registry allows a few minutes.
@@ -38,6 +39,7 @@ type exchange struct {
 	key   signer.Signer
 	id    keyID
 	ahead time.Duration // what to add to our clock to have the server's
+	tries int           // requests so far
 }
 
 // attempt makes one request, and a second one if the first may have been
@@ -62,6 +64,9 @@ func (x *exchange) request(ctx context.Context) (*issued, *Error) {
 	if err != nil {
 		return nil, &Error{Op: "sign", Err: err}
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	x.tries++
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, &Error{Op: "get token", Err: err}
@@ -69,7 +74,8 @@ func (x *exchange) request(ctx context.Context) (*issued, *Error) {
 	req.Header.Set("Authorization", auth)
 	resp, err := x.http.Do(req)
 	if err != nil {
-		return nil, &Error{Op: "get token", Err: withoutURL(err), temporary: true}
+		distrusted := errors.As(err, new(*tls.CertificateVerificationError))
+		return nil, &Error{Op: "get token", Err: withoutURL(err), temporary: !distrusted}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))

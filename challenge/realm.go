@@ -76,8 +76,12 @@ func checkForm(u *url.URL, realm string) error {
 	case strings.Contains(realm, "#"):
 		return fmt.Errorf("%w: it holds a fragment", ErrRealm)
 	}
-	if _, err := url.ParseQuery(u.RawQuery); err != nil {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
 		return fmt.Errorf("%w: its query is malformed", ErrRealm)
+	}
+	if query.Has("ts") || query.Has("nonce") { // ours would not be the first, and so not the one that counts
+		return fmt.Errorf("%w: its query has a ts or nonce of its own", ErrRealm)
 	}
 	return nil
 }
@@ -124,12 +128,14 @@ func (pair RealmPair) matches(from, to origin) (bool, error) {
 type origin struct{ scheme, host, port string }
 
 func originOf(u *url.URL) (origin, error) {
-	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
+	o := origin{lowerASCII(u.Scheme), lowerASCII(u.Hostname()), u.Port()}
 	if o.host == "" {
 		return origin{}, fmt.Errorf("%w: a URL without a host", ErrRealm)
 	}
-	if ip, err := netip.ParseAddr(o.host); err == nil {
-		o.host = ip.String()
+	if strings.Contains(o.host, ":") { // IPv6 has many spellings
+		if ip, err := netip.ParseAddr(o.host); err == nil {
+			o.host = ip.String()
+		}
 	}
 	if o.port == "" {
 		switch o.scheme {
@@ -140,6 +146,17 @@ func originOf(u *url.URL) (origin, error) {
 		}
 	}
 	return o, nil
+}
+
+// lowerASCII leaves other letters as they are: Unicode has some whose lower case
+// is in ASCII, and they name another host.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // parseOrigin reads "scheme://host[:port]", or "host[:port]" with the scheme
@@ -160,13 +177,21 @@ func (o origin) isLoopback() bool {
 	return o.host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-func (o origin) String() string {
+func (o origin) String() string { return o.url().String() }
+
+func (o origin) url() *url.URL {
 	host := o.host
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if o.scheme == "https" && o.port == "443" || o.scheme == "http" && o.port == "80" {
-		return o.scheme + "://" + host
+	if !(o.scheme == "https" && o.port == "443" || o.scheme == "http" && o.port == "80") {
+		host += ":" + o.port
 	}
-	return o.scheme + "://" + host + ":" + o.port
+	return &url.URL{Scheme: o.scheme, Host: host}
+}
+
+// isUpgradedTo reports whether to is the same host over TLS, where servers
+// redirect plain requests.
+func (o origin) isUpgradedTo(to origin) bool {
+	return o == origin{"http", to.host, "80"} && to == origin{"https", o.host, "443"}
 }

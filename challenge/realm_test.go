@@ -39,6 +39,8 @@ func TestRealmPolicy(t *testing.T) {
 		{"https://r.example/", "https://evil.example\\r.example/token", refused},
 		{"https://bücher.example/", "https://xn--bcher-kva.example/token", refused},
 		{"https://r.example/", "https://ｒ.example/token", refused},
+		{"https://registry.example/", "https://regİstry.example/token", refused}, // lower case: i
+		{"https://kit.example/", "https://\u212ait.example/token", refused},      // the Kelvin sign: k
 		{"https://r.example/", "https://169.254.169.254/token", refused},
 		{"https://r.example/", "https://127.0.0.1/token", refused},
 
@@ -49,6 +51,8 @@ func TestRealmPolicy(t *testing.T) {
 		{"https://r.example/", "https://r.example/token#f", refused},
 		{"https://r.example/", "https://r.example/token#", refused},
 		{"https://r.example/", "https://r.example/token?a;b", refused},
+		{"https://r.example/", "https://r.example/token?ts=1", refused},
+		{"https://r.example/", "https://r.example/token?nonce=AAAA", refused},
 		{"https://r.example/", "/token", refused},
 		{"https://r.example/", "//r.example/token", refused},
 		{"https://r.example/", "https:r.example/token", refused},

@@ -22,14 +22,14 @@ const (
 // would bring too. Each has a signature of its own, so that no nonce comes
 // twice.
 func (x *exchange) run(ctx context.Context) (*issued, *Error) {
-	tries := 0
+	try := 0
 	t, err := backoff.Retry(ctx, func() (*issued, error) {
-		tries++
+		try++
 		trace := traceOf(ctx)
-		trace.exchanging(x, tries)
+		trace.exchanging(x, try)
 		start := x.now()
 		t, e := x.attempt(ctx)
-		trace.exchanged(x, tries, t, e, x.now().Sub(start))
+		trace.exchanged(x, try, t, e, x.now().Sub(start))
 		switch {
 		case e == nil:
 			return t, nil
@@ -47,7 +47,7 @@ func (x *exchange) run(ctx context.Context) (*issued, *Error) {
 	if !errors.As(err, &e) {
 		e = &Error{Op: "get token", Err: err}
 	}
-	e.Tries = tries
+	e.Tries = x.tries
 	return nil, e
 }
 
@@ -55,8 +55,8 @@ func (x *exchange) run(ctx context.Context) (*issued, *Error) {
 // and a date, which counts from the server's own Date.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	value := header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
+		return time.Duration(min(seconds, 1<<31)) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {

@@ -47,9 +47,4 @@ func joinActions(actions []string) string {
 }
 
 // repositoryScope is the scope that registries ask for, for a repository.
-func repositoryScope(name string, write bool) string {
-	if write {
-		return "repository:" + name + ":pull,push"
-	}
-	return "repository:" + name + ":pull"
-}
+func repositoryScope(name, actions string) string { return "repository:" + name + ":" + actions }

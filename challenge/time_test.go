@@ -38,6 +38,49 @@ func TestTokenIsRenewedWhileItWorks(t *testing.T) {
 	})
 }
 
+func TestFailedRenewalIsTriedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true, TTL: 5 * time.Minute})
+		v.mustGet(t, manifest)
+		time.Sleep(4*time.Minute + 10*time.Second)
+		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(403, ""))
+		for range 20 {
+			v.mustGet(t, manifest)
+			synctest.Wait()
+		}
+		if n := v.Stats().Exchanges; n != 2 {
+			t.Errorf("%d exchanges, want one renewal", n-1)
+		}
+	})
+}
+
+func TestRealmThatHangsHoldsUpNobodyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.Fail(challengetest.Tokens, 1, challengetest.Hold(nil, nil))
+		start := time.Now()
+		v.mustGetAtOnce(t, 16)
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestKnowledgeThatIsOutOfDate has a token endpoint move: what was known of it
+// costs a 401 and no error.
+func TestKnowledgeThatIsOutOfDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.mustGet(t, manifest)
+		time.Sleep(time.Hour) // its token has expired
+		v.Fail(challengetest.Tokens, 1, challengetest.Reply(404, ""))
+		v.mustGet(t, manifest)
+		if n := v.Stats().Challenges; n != 2 {
+			t.Errorf("%d challenges, want one more", n-1)
+		}
+	})
+}
+
 func TestExpiredTokenCostsOneExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visit(t, challengetest.Config{InMemory: true})

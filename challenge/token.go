@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,13 +17,15 @@ const (
 // does not print its secret. The zero value holds none.
 type Token struct{ *issued }
 
-// issued is a token as it came; it does not change.
+// issued is a token as it came.
 type issued struct {
 	secret  func() string
+	header  func() []string // the Authorization field, made once
 	from    time.Time
 	expires time.Time
 	ask     ask // what it answers
 	key     keyID
+	renewed atomic.Bool // its successor has been asked for, once
 }
 
 // Value returns the secret itself.
@@ -84,7 +87,12 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 		return nil, err
 	}
 	left := lifetime - age(reply.IssuedAt, header, lifetime, now)
-	return &issued{secret: func() string { return value }, from: now, expires: now.Add(left)}, nil
+	field := []string{"Bearer " + value}
+	return &issued{
+		secret: func() string { return value },
+		header: func() []string { return field },
+		from:   now, expires: now.Add(left),
+	}, nil
 }
 
 // checkToken wants the characters that a header field may hold.

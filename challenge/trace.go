@@ -8,7 +8,8 @@ import (
 
 // A Trace is told what a [Client] and a [Transport] do, as
 // [net/http/httptrace.ClientTrace] is told what a connection does. Any function
-// may be nil. They are called by the goroutine that does the work, must not
+// may be nil. They are called by the goroutine that does the work, also several
+// at once and after the request has ended (a token may be renewed then), must not
 // block, and are never given a secret.
 type Trace struct {
 	// Challenged: a server answered 401 with a challenge that can be answered.
@@ -104,7 +105,7 @@ func traceOf(ctx context.Context) *Trace {
 
 func (a ask) event(k keyID) Event {
 	return Event{
-		Registry: a.origin, Realm: printable(a.realmText()), Service: printable(a.service), Scope: printable(a.scope),
+		Registry: a.origin, Realm: printable(a.text), Service: printable(a.service), Scope: printable(a.scope),
 		Key: k.fingerprint, Ref: k.ref,
 	}
 }

@@ -18,7 +18,8 @@ import (
 // One with a body that meets a challenge is sent again from GetBody; without it
 // the request fails with ErrBody and nothing is sent twice.
 //
-// Errors are of type *[Error]; http.Client wraps them, [errors.As] finds them. A
+// Errors are of type *[Error]; http.Client wraps them, [errors.As] finds them
+// (unless http.Client.Timeout ended the request: give it a context instead). A
 // response with status 401 is returned only if it holds no challenge that could
 // be answered. A Transport is safe for concurrent use and must not be copied.
 type Transport struct {
@@ -44,16 +45,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	if used.issued != nil {
-		t.reject(req.Context(), used)
-	}
 	ch, err := Bearer(resp.Header)
 	if errors.Is(err, ErrNoChallenge) {
+		t.reject(req.Context(), used)
 		return resp, nil
 	}
 	if err != nil {
 		drain(resp)
-		return nil, &Error{Op: "read challenge", Registry: p.origin, Status: resp.StatusCode, Err: err}
+		return nil, &Error{Op: "read challenge", Registry: from.String(), Status: resp.StatusCode, Err: err}
 	}
 	a, err := t.Client.admit(ch, req.URL, firstRequest(req).URL)
 	if err != nil {
@@ -62,22 +61,32 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	traceOf(req.Context()).challenged(a)
 	t.known.learn(p, a)
-	if fresh && a.need(used.key) == used.ask.need(used.key) {
-		return nil, notTaken(resp, used)
+	if used.issued != nil && a.need(used.key) == used.ask.need(used.key) {
+		t.reject(req.Context(), used)
+		if fresh {
+			return nil, notTaken(resp, used)
+		}
 	}
 	drain(resp)
-	return t.answer(req, a)
+	resp, err = t.answer(req, a)
+	if err != nil && !errors.Is(err, ErrBody) {
+		t.known.forget(p)
+	}
+	return resp, err
 }
 
 // before returns the token for what is going to be asked for, if that is known.
-// A guess that leads to no token is nothing: the server will say what it wants.
+// If there is none to be had for it, the server will say what it wants now.
 func (t *Transport) before(ctx context.Context, p place) (token Token, fresh bool, err error) {
-	a, guessed, ok := t.known.at(p)
+	a, ok := t.known.at(p)
 	if !ok {
 		return Token{}, false, nil
 	}
 	token, fresh, err = t.Client.token(ctx, a)
-	if err != nil && guessed && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
+		t.known.forget(p)
+	}
+	if errors.Is(err, ErrRejected) {
 		return Token{}, false, nil
 	}
 	return token, fresh, err
@@ -122,6 +131,9 @@ func notTaken(resp *http.Response, token Token) *Error {
 }
 
 func (t *Transport) reject(ctx context.Context, token Token) {
+	if token.issued == nil {
+		return
+	}
 	traceOf(ctx).rejected(token)
 	t.Client.cache.drop(token)
 }
@@ -135,9 +147,13 @@ func (t *Transport) send(req *http.Request, body io.ReadCloser, token Token) (*h
 		if out.Header == nil {
 			out.Header = http.Header{}
 		}
-		out.Header.Set("Authorization", "Bearer "+token.Value())
+		out.Header["Authorization"] = token.header()
 	}
-	return t.base().RoundTrip(&out)
+	resp, err := t.base().RoundTrip(&out)
+	if resp != nil {
+		resp.Request = req // the one without a token: http.Client and callers build on it
+	}
+	return resp, err
 }
 
 func (t *Transport) base() http.RoundTripper {
@@ -170,6 +186,9 @@ func closeBody(body io.Closer) {
 
 // drain lets the connection be used again, if what is left is short.
 func drain(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	const short = 4 << 10
+	if resp.ContentLength >= 0 && resp.ContentLength <= short {
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
 	resp.Body.Close()
 }

@@ -28,7 +28,7 @@ func TestUnusableReplies(t *testing.T) {
 		{"not JSON", challengetest.Reply(200, "<html>welcome</html>"), "not the JSON of a token"},
 		{"empty", challengetest.Reply(200, ""), "not the JSON of a token"},
 		{"no token", challengetest.Reply(200, `{"expires_in":300}`), "neither token nor access_token"},
-		{"64 MiB", challengetest.Huge(64 << 20), "larger than 1048576 bytes"},
+		{"64 MiB", challengetest.Huge(64 << 20), "larger than 131072 bytes"},
 		{"cut, each time", challengetest.Cut, "it broke off"},
 		{"a redirect", challengetest.Reply(302, "", "Location", "/v2/token2"), "may not redirect"},
 	}
@@ -213,6 +213,51 @@ func TestNextRepositoryIsGuessed(t *testing.T) {
 	}
 }
 
+func TestScopesInTurnKeepTheirTokens(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	scopes := []string{"a", "b"}
+	for i := range 10 {
+		line := `Bearer realm="` + v.Realm() + `",service="challengetest",scope="` + scopes[i%2] + `"`
+		v.Fail(challengetest.Resources, 1, challengetest.Reply(401, "", "WWW-Authenticate", line))
+		v.Fail(challengetest.Resources, 1, challengetest.Reply(200, ""))
+		v.mustGet(t, "/v2/")
+	}
+	if n := v.Stats().Exchanges; n != 2 {
+		t.Errorf("%d exchanges for two scopes, want 2", n)
+	}
+}
+
+// TestResponseDoesNotCarryTheToken: a caller may build the next request on it.
+func TestResponseDoesNotCarryTheToken(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	resp, err := v.http.Get(v.URL + manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Request.Header.Get("Authorization"); got != "" {
+		t.Errorf("resp.Request carries %.7s...", got)
+	}
+}
+
+func TestKeyThatIsNone(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.client.Key = func(context.Context, *url.URL) (signer.Signer, error) { return nil, nil }
+	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "neither a signer nor an error") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNewKeyNeedsANewToken(t *testing.T) {
+	v, other := visit(t, challengetest.Config{}), visit(t, challengetest.Config{})
+	v.mustGet(t, manifest)
+	v.key = other.key
+	v.mustGet(t, manifest)
+	if n := v.Stats().Exchanges; n != 2 {
+		t.Errorf("%d exchanges for two keys, want 2", n)
+	}
+}
+
 func TestRealmOnAListedOrigin(t *testing.T) {
 	v := visit(t, challengetest.Config{Login: true})
 	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrRealm) {
@@ -242,7 +287,7 @@ func TestTrace(t *testing.T) {
 	}
 	got := strings.Join(messages, ", ")
 	const once = `challenged, "asking for a token", "asked for a token"`
-	if want := once + `, "token rejected", ` + once; got != want {
+	if want := once + `, challenged, "token rejected", "asking for a token", "asked for a token"`; got != want {
 		t.Errorf("logged %s\nwant %s", got, want)
 	}
 	sent := v.Last(challengetest.Resources).Header.Get("Authorization")
