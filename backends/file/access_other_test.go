@@ -5,6 +5,7 @@ package file_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -41,7 +42,9 @@ func TestAccess(t *testing.T) {
 		}
 		_, command, _ := strings.Cut(openErr.Error(), "run: ")
 		command, _, _ = strings.Cut(command, " (")
-		run(t, "sh", "-c", command)
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
 		checkOpens(t, path, pub)
 	}
 

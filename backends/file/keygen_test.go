@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +54,7 @@ func TestCiphers(t *testing.T) {
 		if !strings.Contains(err.Error(), "ssh-keygen -p -Z aes256-ctr -f") {
 			t.Errorf("%s: no help in %v", cipher, err)
 		}
-		run(t, "ssh-keygen", "-q", "-p", "-Z", "aes256-ctr", "-P", "secret", "-N", "secret", "-a", "1", "-f", path)
+		sshkeygen.Change(t, path, "-Z", "aes256-ctr", "-P", "secret", "-N", "secret")
 		if s, err = b.Open(t.Context(), path); err != nil {
 			t.Fatalf("%s: Open of the converted key: %v", cipher, err)
 		}
@@ -65,13 +65,21 @@ func TestCiphers(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, program string, args ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+// ssh-keygen can read a key that Generate made, and set a passphrase.
+func TestSSHKeygenReadsWhatGenerateMakes(t *testing.T) {
+	path := filepath.Join(tempDir(t), "key")
+	b := &file.Backend{Passphrase: func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }}
+	generated, err := b.Generate(t.Context(), path)
 	if err != nil {
-		t.Fatalf("%s %q: %v: %s", program, args, err, out)
+		t.Fatal(err)
 	}
-	return string(out)
+	sshkeygen.Change(t, path, "-P", "", "-N", "secret")
+	s, err := b.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSigns(t, s, generated.PublicKey())
+	checkSigns(t, s, sshkeygen.PublicKey(t, path))
 }
 
 func TestPassphrase(t *testing.T) {
