@@ -21,11 +21,11 @@ import (
 // with a passphrase.
 //
 // A key file of the current user that others may read or write is refused
-// (ErrInsecure), as OpenSSH refuses it. One that somebody else owns is not: so
-// are secrets mounted.
+// (ErrInsecure), as OpenSSH refuses it. One that somebody else owns passes, as a
+// mounted secret must.
 //
-// Its methods return at once if their context has ended; a file system that
-// hangs, they wait for.
+// Its methods fail at once if their context has ended. They cannot be
+// interrupted while a file system hangs.
 type Backend struct {
 	// Passphrase is asked for the passphrase of an encrypted key, with a prompt
 	// that names the key and its file. Nil: nobody can answer.
@@ -130,7 +130,7 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	}
 	defer clear(data)
 	if !isPrivate(data) {
-		return fmt.Errorf("%s (%d bytes) is no private key: if it shall go, remove it by other means", path, len(data))
+		return fmt.Errorf("%s (%d bytes) is no private key: it was left as it is", path, len(data))
 	}
 	if s, err := signer.Parse(ctx, data, nil); err == nil && isPublicHalf(path+".pub", s.PublicKey()) {
 		if err := os.Remove(path + ".pub"); err != nil {
