@@ -193,12 +193,14 @@ func inviteFile(ctx context.Context, keys signer.Mux) (string, func(), error) {
 
 func inviteKeyring(ctx context.Context, keys signer.Mux) (string, func(), error) {
 	name := "countersign-demo-" + strings.ToLower(rand.Text())
+	leave := func() { _ = keys["keyring"].(signer.Deleter).Delete(context.WithoutCancel(ctx), name) }
 	if err := generate(ctx, keys, "keyring", name); err != nil {
+		if !errors.Is(err, signer.ErrUnavailable) {
+			leave() // it may have been written all the same
+		}
 		return "", nil, err
 	}
-	return "keyring:" + name, func() {
-		_ = keys["keyring"].(signer.Deleter).Delete(context.WithoutCancel(ctx), name)
-	}, nil
+	return "keyring:" + name, leave, nil
 }
 
 func generate(ctx context.Context, keys signer.Mux, scheme, name string) error {

@@ -34,7 +34,7 @@ func (a *app) get(ctx context.Context, target string) error {
 		return statusError(resp)
 	}
 	if _, err := io.Copy(a.stdout, resp.Body); err != nil {
-		return fmt.Errorf("reading %s: %w", target, err)
+		return fmt.Errorf("reading %s: %w", resp.Request.URL.Redacted(), err)
 	}
 	return nil
 }
@@ -62,19 +62,24 @@ func checkURL(target string) error {
 		return nil
 	}
 	if guess, err := url.Parse("https://" + target); err == nil && guess.Host != "" && (u == nil || u.Host == "") {
-		return usageError{fmt.Errorf("%q has no scheme: did you mean %s?", target, guess)}
+		return usageError{fmt.Errorf("%q has no scheme: did you mean %s?", target, guess.Redacted())}
 	}
-	return usageError{fmt.Errorf("%q is not an http or https URL", target)}
+	return usageError{errors.New("not an http or https URL: want https://HOST/PATH")}
 }
 
 // statusError tells what the server said instead of sending the resource.
 func statusError(resp *http.Response) error {
-	err := fmt.Errorf("%s answered %s", resp.Request.URL.Redacted(), resp.Status)
+	err := errors.New(answered(resp))
 	if text := challenge.ServerText(resp); text != "" {
 		err = fmt.Errorf("%w: %q", err, text)
 	}
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		return errors.Join(err, challenge.ErrRejected)
+		return fmt.Errorf("%w: %w", challenge.ErrRejected, err)
 	}
 	return err
+}
+
+// answered leaves out the server's own reason phrase, which may hold anything.
+func answered(resp *http.Response) string {
+	return fmt.Sprintf("%s answered %d %s", resp.Request.URL.Redacted(), resp.StatusCode, http.StatusText(resp.StatusCode))
 }

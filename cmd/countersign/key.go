@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,9 @@ func (a *app) keyCmd() *cobra.Command {
 		Long:  "Print the fingerprint and the public half of the key REF, or of the one that would be used.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && a.key != "" {
+				return usageError{errors.New("give the key as REF or with --key, not both")}
+			}
 			if len(args) == 1 {
 				a.key = args[0]
 			}

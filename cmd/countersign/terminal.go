@@ -10,14 +10,21 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// passphrase returns nil where no terminal is: nobody could answer.
+// passphrase returns nil where no terminal is: nobody could answer. The prompt is
+// shown on stderr; stdin may hold what is to be signed, so the answer comes from
+// the terminal itself.
 func (a *app) passphrase() signer.PassphraseFunc {
-	in, ok := a.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	out, ok := a.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(out.Fd())) {
 		return nil
 	}
 	return func(ctx context.Context, prompt string) ([]byte, error) {
-		return a.readPassphrase(ctx, int(in.Fd()), prompt)
+		tty, err := os.Open(ttyName)
+		if err != nil {
+			return nil, err
+		}
+		defer tty.Close()
+		return a.readPassphrase(ctx, int(tty.Fd()), prompt)
 	}
 }
 

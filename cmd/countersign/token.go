@@ -18,7 +18,7 @@ func (a *app) tokenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "token URL",
 		Short:   "Print the bearer token that opens URL",
-		Example: "  countersign token https://registry.ollama.ai/v2/library/llama3/manifests/latest\n  curl -H \"$(countersign token --header URL)\" URL",
+		Example: "  countersign token https://registry.ollama.ai/v2/library/llama3/manifests/latest\n  countersign token --header URL | curl -H @- URL",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			token, err := a.token(cmd.Context(), args[0])
@@ -44,15 +44,18 @@ func (a *app) token(ctx context.Context, target string) (challenge.Token, error)
 		return challenge.Token{}, err
 	}
 	defer resp.Body.Close()
+	if to, err := resp.Location(); err == nil {
+		return challenge.Token{}, fmt.Errorf("%s: it redirects: ask for %s", answered(resp), to.Redacted())
+	}
 	if resp.StatusCode != http.StatusUnauthorized {
-		return challenge.Token{}, fmt.Errorf("%s answered %s without a challenge: it needs no token, or it is not the URL of a resource", target, resp.Status)
+		return challenge.Token{}, fmt.Errorf("%s without a challenge: it needs no token, or it is not the URL of a resource", answered(resp))
 	}
 	ch, err := challenge.Bearer(resp.Header)
 	if errors.Is(err, challenge.ErrNoChallenge) {
-		return challenge.Token{}, fmt.Errorf("%s answered %s: %w: WWW-Authenticate is %q", target, resp.Status, err, resp.Header.Values("WWW-Authenticate"))
+		return challenge.Token{}, fmt.Errorf("%s: %w: WWW-Authenticate is %q", answered(resp), err, resp.Header.Values("WWW-Authenticate"))
 	}
 	if err != nil {
-		return challenge.Token{}, fmt.Errorf("%s answered %s: %w", target, resp.Status, err)
+		return challenge.Token{}, fmt.Errorf("%s: %w", answered(resp), err)
 	}
 	return a.client().Token(ctx, ch, resp.Request.URL)
 }
