@@ -12,7 +12,7 @@ FUZZTIME    := 10s
 all: test
 
 test: check
-	go test $(RACE) ./...
+	go test $(RACE) -timeout 30m ./...
 
 check:
 	@files=$$($(GOFUMPT) -l .) && test -z "$$files" || { echo "run gofumpt -w on: $$files"; exit 1; }
