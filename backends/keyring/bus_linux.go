@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/99designs/keyring"
 	"github.com/godbus/dbus"
 
 	"github.com/countersign/countersign/backends/keyring/internal/busprobe"
@@ -79,6 +80,17 @@ func startService(ctx context.Context, conn busConn, s Store, timeout time.Durat
 		return busError(ctx, s, err)
 	}
 	return nil
+}
+
+// openOnBus opens a store whose service answers on a connection of our own. If it
+// cannot be opened all the same, then because 99designs/keyring has one
+// connection for the life of the process, which broke.
+func openOnBus(s Store, cfg keyring.Config) (keyring.Keyring, error) {
+	k, err := open99(s, cfg)
+	if errors.Is(err, keyring.ErrNoAvailImpl) {
+		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus was started anew while this program was running: restart this program")
+	}
+	return k, err
 }
 
 // classifyBus knows the errors of D-Bus, its library and the Secret Service by

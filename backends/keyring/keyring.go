@@ -177,7 +177,7 @@ func (b *Backend) keeper(name string) func(context.Context) (signer.Signer, erro
 		b.kept = make(map[string]func(context.Context) (signer.Signer, error))
 	}
 	if b.kept[name] == nil {
-		b.kept[name] = signer.Keep(opener(b.read), name)
+		b.kept[name] = signer.Keep(signer.OpenFunc(b.read), name)
 	}
 	return b.kept[name]
 }
@@ -187,11 +187,6 @@ func (b *Backend) forget(name string) {
 	defer b.mu.Unlock()
 	delete(b.kept, name)
 }
-
-// opener is to signer.Backend what http.HandlerFunc is to http.Handler.
-type opener func(ctx context.Context, name string) (signer.Signer, error)
-
-func (o opener) Open(ctx context.Context, name string) (signer.Signer, error) { return o(ctx, name) }
 
 func (b *Backend) read(ctx context.Context, name string) (signer.Signer, error) {
 	return run(ctx, b, func(ctx context.Context) (signer.Signer, error) {
@@ -207,6 +202,9 @@ func (b *Backend) read(ctx context.Context, name string) (signer.Signer, error) 
 // create stores a key under a name that no store has. It holds a lock from the
 // look to the write: 99designs/keyring knows no way to create only if absent.
 func (b *Backend) create(ctx context.Context, name string, data []byte) error {
+	if err := b.search(ctx, mayPrompt, func(ring) error { return nil }); err != nil {
+		return err // no store is there, and so nothing to lock
+	}
 	unlock, err := lock(ctx)
 	if err != nil {
 		return err

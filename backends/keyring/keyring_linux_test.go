@@ -30,6 +30,10 @@ func TestSecretServiceKill(t *testing.T) {
 	testKill(t, secretservice.Start(t).Env(), keyring.SecretService, 200)
 }
 
+func TestSecretServiceReadWhileWritten(t *testing.T) {
+	testReadWhileWritten(t, secretservice.Start(t).Env(), keyring.SecretService, 100)
+}
+
 // TestSecretTool is about items that other programs see, and make.
 func TestSecretTool(t *testing.T) {
 	s := secretservice.Start(t)

@@ -42,7 +42,7 @@ func (b *Backend) openKWallet(ctx context.Context, p prompting) (keyring.Keyring
 			return nil, err
 		}
 	}
-	k, err := open99(KWallet, keyring.Config{ServiceName: wallet, KWalletAppID: "countersign", KWalletFolder: "countersign"})
+	k, err := openOnBus(KWallet, keyring.Config{ServiceName: wallet, KWalletAppID: "countersign", KWalletFolder: "countersign"})
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func TestPass(t *testing.T) {
 
 func TestPassRace(t *testing.T) { testRace(t, passStore(t, ""), keyring.Pass) }
 
-func TestPassKill(t *testing.T) { testKill(t, passStore(t, ""), keyring.Pass, 200) }
+func TestPassKill(t *testing.T) { testKill(t, passStore(t, ""), keyring.Pass, 50) }
 
 func TestPassStates(t *testing.T) {
 	env := passStore(t, "")

@@ -47,21 +47,26 @@ func (b *Backend) openSecretService(ctx context.Context, p prompting) (keyring.K
 	if err := s.unlock(b, p); err != nil {
 		return nil, err
 	}
-	s.Keyring, err = open99(SecretService, keyring.Config{LibSecretCollectionName: s.collectionName()})
+	s.Keyring, err = openOnBus(SecretService, keyring.Config{LibSecretCollectionName: s.collectionName()})
 	return s, err
 }
 
+// findCollection asks three times: while a keyring is being written,
+// gnome-keyring may answer the first question of a new client as if there were
+// none.
 func (s *secretService) findCollection() error {
-	var found dbus.ObjectPath
-	err := s.call(s.object(secretsPath), service+"ReadAlias", "default").Store(&found)
-	if err != nil {
-		return busError(s.ctx, SecretService, err)
+	for range 3 {
+		var found dbus.ObjectPath
+		err := s.call(s.object(secretsPath), service+"ReadAlias", "default").Store(&found)
+		if err != nil {
+			return busError(s.ctx, SecretService, err)
+		}
+		if found != "/" {
+			s.collection = s.object(found)
+			return nil
+		}
 	}
-	if found == "/" {
-		return explain(signer.ErrLocked, SecretService, "never-unlocked", "it runs and has no default keyring: it was never unlocked")
-	}
-	s.collection = s.object(found)
-	return nil
+	return explain(signer.ErrLocked, SecretService, "never-unlocked", "it runs and has no default keyring: it was never unlocked")
 }
 
 // collectionName undoes the escapes of an object path, as 99designs/keyring
@@ -74,20 +79,31 @@ func (s *secretService) collectionName() string {
 	return name
 }
 
-// Get reads an item that is no JSON of 99designs/keyring as it is: secret-tool
-// stores a key so.
+// Get does not believe at once that an item is absent, for the reason that
+// findCollection has. And it reads an item that is no JSON of 99designs/keyring
+// as it is: secret-tool stores a key so.
 func (s *secretService) Get(key string) (keyring.Item, error) {
 	item, err := s.Keyring.Get(key)
-	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
+	if !errors.Is(err, keyring.ErrKeyNotFound) && !isNotJSON(err) {
 		return item, err
 	}
-	items, err := s.items(key)
-	if err != nil || len(items) == 0 {
-		return keyring.Item{}, err
+	items, searchErr := s.items(key)
+	if searchErr != nil {
+		return keyring.Item{}, searchErr
+	}
+	if len(items) == 0 {
+		return keyring.Item{}, keyring.ErrKeyNotFound
+	}
+	if item, err = s.Keyring.Get(key); !isNotJSON(err) {
+		return item, err
 	}
 	data, err := s.secret(items[0])
 	return keyring.Item{Key: key, Data: data}, err
+}
+
+func isNotJSON(err error) bool {
+	_, is := errors.AsType[*json.SyntaxError](err)
+	return is
 }
 
 // Remove says when there is nothing to remove.

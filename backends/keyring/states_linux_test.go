@@ -101,6 +101,20 @@ var states = []state{
 		},
 	},
 	{
+		"bus started anew while the program runs",
+		[]string{"ErrUnavailable"},
+		"was started anew", "bus-gone",
+		func(t *testing.T) outcome {
+			s := secretservice.Start(t)
+			w := startWorker(t, s.Env(), secretServiceOnly)
+			w.do("open", "key")
+			s.KillKeyring()
+			s.RestartBus()
+			s.StartKeyring("password")
+			return w.do("open", "key")
+		},
+	},
+	{
 		"bus accepts and never answers",
 		[]string{"DeadlineExceeded"},
 		"accepts connections and does not answer", "dead-bus",

@@ -1,9 +1,11 @@
 package keyring_test
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ func testRace(t *testing.T, env []string, s keyring.Store) {
 	if testing.Short() {
 		rounds = 5
 	}
+	t.Parallel()
 	witness := startWorker(t, env, patient(s))
 	var workers []*worker
 	for range 8 {
@@ -53,8 +56,10 @@ func testRace(t *testing.T, env []string, s keyring.Store) {
 }
 
 // testKill kills a process while it generates a key, at moments spread over the
-// time that takes. The store then holds no key or a whole one.
+// time that takes, most of them early. The store then holds no key or a whole
+// one.
 func testKill(t *testing.T, env []string, s keyring.Store, rounds int) {
+	t.Parallel()
 	if testing.Short() {
 		rounds /= 10
 	}
@@ -69,7 +74,8 @@ func testKill(t *testing.T, env []string, s keyring.Store, rounds int) {
 		name := "kill-" + strconv.Itoa(round)
 		w := startWorker(t, env, patient(s))
 		w.start("generate", name)
-		<-time.After(took * 3 / 2 * time.Duration(round) / time.Duration(rounds)) // the moment is what is tested
+		moment := 1.5 * math.Pow(float64(round)/float64(rounds), 3)
+		<-time.After(time.Duration(moment * float64(took))) // the moment is what is tested
 		w.kill()
 		switch r := witness.do("open", name); {
 		case r.Error == "":
@@ -83,5 +89,30 @@ func testKill(t *testing.T, env []string, s keyring.Store, rounds int) {
 	t.Logf("of %d processes killed within %v: %v", rounds, took, outcomes)
 	if outcomes["whole"] == 0 || outcomes["none"] == 0 {
 		t.Errorf("the kills did not fall on both sides of the write: %v", outcomes)
+	}
+}
+
+// testReadWhileWritten opens a key again and again, afresh each time, while
+// another process writes others.
+func testReadWhileWritten(t *testing.T, env []string, s keyring.Store, keys int) {
+	t.Parallel()
+	if testing.Short() {
+		keys /= 10
+	}
+	writer, reader := startWorker(t, env, patient(s)), startWorker(t, env, patient(s))
+	there := writer.do("generate", "there")
+	var done atomic.Bool
+	go func() {
+		defer done.Store(true)
+		for i := range keys {
+			if r := writer.do("generate", "new-"+strconv.Itoa(i)); r.Error != "" {
+				t.Error(r.Error)
+			}
+		}
+	}()
+	for !done.Load() {
+		if r := reader.do("open afresh", "there"); r.Key != there.Key {
+			t.Errorf("the key opens as %s%s, want %s", r.Key, r.Error, there.Key)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func work(config string) {
 	if err := json.Unmarshal([]byte(config), &s); err != nil {
 		panic(err)
 	}
-	w := &working{Backend: s.backend()}
+	w := &working{settings: s, Backend: s.backend()}
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var o order
@@ -76,6 +76,7 @@ func work(config string) {
 }
 
 type working struct {
+	settings
 	*keyring.Backend
 	opened signer.Signer
 }
@@ -88,6 +89,8 @@ func (w *working) do(o order) (r outcome, err error) {
 	case "open":
 		k, err = w.Open(ctx, o.Name)
 		w.opened = k
+	case "open afresh":
+		k, err = w.settings.backend().Open(ctx, o.Name)
 	case "open at once":
 		k, err = w.openAtOnce(o.Name)
 	case "sign":

@@ -179,6 +179,13 @@ func (s *Session) KillKeyring() { kill(&s.daemon) }
 // KillBus ends the bus as a crash does.
 func (s *Session) KillBus() { kill(&s.bus) }
 
+// RestartBus ends the bus and starts another one at the same address.
+func (s *Session) RestartBus() {
+	s.t.Helper()
+	s.KillBus()
+	s.startBus()
+}
+
 // Bus is the process of the bus.
 func (s *Session) Bus() *os.Process { return s.bus.Process }
 
