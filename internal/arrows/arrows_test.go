@@ -24,6 +24,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/key.*|[^/]+\.[^/]+/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/key.*|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
+	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"internal", `^internal/key`, `^(internal/key.*|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+)
+
+// keyVariable names the key to use, as the flag --key does.
+const keyVariable = "COUNTERSIGN_KEY"
+
+// A Level is a place where keys are named. The first that names any holds.
+type Level string
+
+// The levels, the strongest first.
+const (
+	FromFlag     Level = "flag"     // --key
+	FromVariable Level = "variable" // COUNTERSIGN_KEY
+	FromRegistry Level = "registry" // the file's section for the registry
+	FromPlatform Level = "platform" // the file's section for the platform
+	FromFile     Level = "file"     // the file's top level
+	FromBuiltIn  Level = "built-in"
+)
+
+// A Source is where a reference is written.
+type Source struct {
+	Level Level  `json:"level"`
+	File  string `json:"file,omitempty"` // "" unless it is in a file
+	Line  int    `json:"line,omitempty"`
+}
+
+// String returns the source as people call it: "--key", "COUNTERSIGN_KEY",
+// "/etc/countersign.toml:3", "the built-in order".
+func (s Source) String() string {
+	switch s.Level {
+	case FromFlag:
+		return "--key"
+	case FromVariable:
+		return keyVariable
+	case FromBuiltIn:
+		return "the built-in order"
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
+
+// A Candidate is a key that may be used.
+type Candidate struct {
+	Ref    string // "scheme:name"
+	Source Source
+}
+
+// builtIn suits a container, which is given a variable or a file that one points
+// to; a desktop, which has a keychain; and whoever has let Ollama make a key. It
+// is the same on all platforms: where there is no keychain, the keyring backend
+// says so at once, and ~ is the home directory of Ollama's service too.
+var builtIn = []string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519"}
+
+// A Query is all that a choice depends on besides the file. [Here] returns this
+// machine's.
+type Query struct {
+	Flag         string              // what --key says; "" if it was not given
+	Getenv       func(string) string // the environment; nil means an empty one
+	GOOS, GOARCH string
+	Registry     *url.URL // a URL of the registry; nil if it does not matter
+}
+
+// Here returns a query for this process: its platform and its environment. The
+// flag is the value of --key, or "".
+func Here(flag string) Query {
+	return Query{Flag: flag, Getenv: os.Getenv, GOOS: runtime.GOOS, GOARCH: runtime.GOARCH}
+}
+
+// A Choice is which keys to try for a registry, in which order.
+type Choice struct {
+	Registry   string // its origin, or "" if none was asked for
+	Candidates []Candidate
+
+	// Binding: the one candidate was asked for by flag or variable. If it cannot
+	// be opened, that is the answer.
+	Binding bool
+}
+
+// Choose returns the keys for q. It depends on nothing but c and q, and opens
+// nothing.
+func (c *Config) Choose(q Query) Choice {
+	var choice Choice
+	if q.Registry != nil {
+		choice.Registry = q.Registry.Scheme + "://" + q.Registry.Host
+	}
+	if asked, ok := q.asked(); ok {
+		choice.Candidates, choice.Binding = []Candidate{asked}, true
+		return choice
+	}
+	for _, keys := range [][]Candidate{
+		c.section(q.Registry).keys,
+		c.platform(q.GOOS + "/" + q.GOARCH).keys,
+		c.platform(q.GOOS).keys,
+		c.keys,
+		builtInKeys(),
+	} {
+		if len(keys) > 0 {
+			choice.Candidates = slices.Clone(keys)
+			break
+		}
+	}
+	return choice
+}
+
+func (q Query) asked() (Candidate, bool) {
+	if q.Flag != "" {
+		return Candidate{q.Flag, Source{Level: FromFlag}}, true
+	}
+	if q.Getenv == nil {
+		return Candidate{}, false
+	}
+	ref := q.Getenv(keyVariable)
+	return Candidate{ref, Source{Level: FromVariable}}, ref != ""
+}
+
+func (c *Config) platform(name string) *section {
+	if s := c.platforms[name]; s != nil {
+		return s
+	}
+	return &section{}
+}
+
+func builtInKeys() []Candidate {
+	var keys []Candidate
+	for _, ref := range builtIn {
+		keys = append(keys, Candidate{ref, Source{Level: FromBuiltIn}})
+	}
+	return keys
+}

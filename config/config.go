@@ -1,0 +1,52 @@
+// Package config answers one question: which keys, in which order, for this
+// registry on this platform, and why.
+//
+// What was asked for by flag, or else by the variable COUNTERSIGN_KEY, is one
+// key, and nothing else is tried. Without either, the first list there is
+// holds: of the registry's section in the configuration file, of the platform's
+// section, of the file's top level, or the built-in one. docs/configuration.md
+// describes the file.
+package config
+
+import (
+	"time"
+
+	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/signer"
+)
+
+// A Config is what a configuration file says. The zero value is that of an empty
+// file: the built-in order holds. It never changes once it is made, and so is
+// safe for concurrent use.
+type Config struct {
+	file       string
+	keys       []Candidate
+	platforms  map[string]*section // by "GOOS" or "GOOS/GOARCH"
+	registries map[string]*section // by site.String
+
+	stores                 []keyring.Store
+	timeout, promptTimeout time.Duration
+}
+
+// A section is one of a platform or of a registry.
+type section struct {
+	name     string // as written
+	line     int
+	site     site // zero in a section of a platform
+	keys     []Candidate
+	realms   []string // origins; nil if the file does not say
+	insecure bool
+}
+
+// File returns the path of the file that c was read from, or "" if there was
+// none.
+func (c *Config) File() string { return c.file }
+
+// Backends returns all built-in backends, set up as the file says. As with
+// [backends.New], a program may put others in their place.
+func (c *Config) Backends() signer.Mux {
+	keys := backends.New()
+	keys["keyring"] = &keyring.Backend{Stores: c.stores, Timeout: c.timeout, PromptTimeout: c.promptTimeout}
+	return keys
+}

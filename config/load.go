@@ -1,0 +1,80 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// variable names the configuration file.
+const variable = "COUNTERSIGN_CONFIG"
+
+// An Error is a mistake in a configuration file. It never repeats a malformed
+// reference: that may be a key, pasted into the wrong place.
+type Error struct {
+	File string
+	Line int // 1 for the first
+	Msg  string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg) }
+
+// Path returns where the configuration file is, or should be: what
+// COUNTERSIGN_CONFIG names, or else countersign/config.toml in
+// [os.UserConfigDir]. It is "" where there is neither, as without a home.
+func Path() string {
+	path, _ := locate()
+	return path
+}
+
+func locate() (path string, named bool) {
+	if path := os.Getenv(variable); path != "" {
+		return path, true
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", false
+	}
+	return filepath.Join(dir, "countersign", "config.toml"), false
+}
+
+// Load reads the configuration file at [Path]. That there is none is no error,
+// unless COUNTERSIGN_CONFIG names it. A file that cannot be read is one: what it
+// forbids is not known. Mistakes in it are all reported, as those of [Parse].
+func Load() (*Config, error) {
+	path, named := locate()
+	if path == "" {
+		return &Config{}, nil
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		return Parse(data, path)
+	case !named && isMissing(err):
+		return &Config{}, nil
+	case named:
+		return nil, fmt.Errorf("configuration file named by %s: %w", variable, err)
+	}
+	return nil, fmt.Errorf("configuration file: %w: make it readable, or set %s to another file (%s for none)", err, variable, os.DevNull)
+}
+
+// isMissing knows that services have /dev/null for a home.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// Parse reads a configuration from memory. Errors and explanations name it as
+// file. What is wrong in it is one error or several joined, each an *[Error].
+func Parse(data []byte, file string) (*Config, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // Windows Notepad's
+	r := reader{file: file, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}}}
+	r.read(data)
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
+	}
+	return r.config, nil
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A reader goes through a file from top to bottom. Only the library's parser
+// tells where a value is written, so this uses package unstable; what it needs
+// of it has not changed since go-toml 2.1.
+type reader struct {
+	parser unstable.Parser
+	file   string
+	config *Config
+	errs   []error
+}
+
+// A table says what may stand in one table of the file.
+type table struct {
+	values map[string]setter
+	tables map[string]table
+	named  func(name string, line int) (table, error) // tables whose names the user chooses
+
+	// unquoted is what to say of a table inside this one: there are none, so name
+	// is what follows a dot in a name that should be in quotes.
+	unquoted func(name string) string
+}
+
+func (r *reader) errorf(line int, format string, args ...any) {
+	r.errs = append(r.errs, &Error{r.file, line, fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) read(data []byte) {
+	// The parser alone would let pass what is there twice.
+	if err := toml.Unmarshal(data, new(map[string]any)); err != nil {
+		r.syntaxError(data, err)
+		return
+	}
+	r.parser.Reset(data)
+	root := r.root()
+	in, known := root, true
+	for r.parser.NextExpression() {
+		e := r.parser.Expression()
+		path, line := r.path(e)
+		switch e.Kind {
+		case unstable.Table:
+			in, known = r.enter(root, path, line)
+		case unstable.ArrayTable:
+			r.errorf(line, "no section may come twice: write [ ] instead of [[ ]]")
+			known = false
+		case unstable.KeyValue:
+			if known {
+				r.set(in, path, line, e.Value())
+			}
+		}
+	}
+}
+
+func (r *reader) syntaxError(data []byte, err error) {
+	line := 1
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ = e.Position()
+	}
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	if header := bytes.TrimSpace(bytes.Split(data, []byte("\n"))[line-1]); bytes.HasPrefix(header, []byte("[")) &&
+		bytes.ContainsAny(header, "/:") && !bytes.ContainsAny(header, `"'`) {
+		text += `: a name with "/" or ":" is in quotes, as in [platform."linux/arm64"]`
+	}
+	r.errorf(line, "not TOML: %s", text)
+}
+
+// path returns the parts of a dotted key and the line that it is in.
+func (r *reader) path(n *unstable.Node) (path []string, line int) {
+	for it := n.Key(); it.Next(); {
+		path = append(path, string(it.Node().Data))
+		line = r.line(it.Node(), line)
+	}
+	return path, line
+}
+
+// line returns the line of n, or that of its key if the parser does not know.
+func (r *reader) line(n *unstable.Node, key int) int {
+	if n.Raw.Length > 0 {
+		return r.parser.Shape(n.Raw).Start.Line
+	}
+	if n.Kind == unstable.Array && n.Child() != nil {
+		return r.line(n.Child(), key)
+	}
+	return key
+}
+
+// enter finds the table that path leads to.
+func (r *reader) enter(t table, path []string, line int) (table, bool) {
+	for _, name := range path {
+		sub, err := t.enter(name, line)
+		if err != nil {
+			r.errorf(line, "%v", err)
+			return table{}, false
+		}
+		t = sub
+	}
+	return t, true
+}
+
+// set sets what path leads to, which may be many values in an inline table.
+func (r *reader) set(t table, path []string, line int, value *unstable.Node) {
+	last := len(path) - 1
+	t, known := r.enter(t, path[:last], line)
+	if !known {
+		return
+	}
+	name := path[last]
+	if set, ok := t.values[name]; ok {
+		set(setting{name, line, value})
+		return
+	}
+	if _, ok := t.tables[name]; !ok && t.named == nil {
+		r.errorf(line, "%v", t.unknown(name))
+		return
+	}
+	if value.Kind != unstable.InlineTable {
+		r.errorf(line, "%s is a section and has no value", quote(name))
+		return
+	}
+	if t, known = r.enter(t, path[last:], line); !known {
+		return
+	}
+	for it := value.Children(); it.Next(); {
+		path, line := r.path(it.Node())
+		r.set(t, path, line, it.Node().Value())
+	}
+}
+
+func (t table) enter(name string, line int) (table, error) {
+	if sub, ok := t.tables[name]; ok {
+		return sub, nil
+	}
+	if t.named != nil {
+		return t.named(name, line)
+	}
+	if _, ok := t.values[name]; ok {
+		return table{}, fmt.Errorf("%s is a key and no section", quote(name))
+	}
+	if t.unquoted != nil {
+		return table{}, errors.New(t.unquoted(name))
+	}
+	return table{}, t.unknown(name)
+}
+
+func (t table) unknown(name string) error {
+	known := slices.Concat(slices.Collect(maps.Keys(t.values)), slices.Collect(maps.Keys(t.tables)))
+	return fmt.Errorf("unknown key %s%s", quote(name), suggest(name, known))
+}

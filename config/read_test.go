@@ -1,0 +1,97 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/countersign/countersign/config"
+)
+
+// testdata/bad.txtar holds files, each followed by what is said of it.
+func TestBadFiles(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/bad.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := archive.Files
+	for ; len(files) >= 2; files = files[2:] {
+		file, want := files[0], files[1]
+		t.Run(file.Name, func(t *testing.T) {
+			_, err := config.Parse(file.Data, "config.toml")
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if e, ok := errors.AsType[*config.Error](err); !ok || e.File != "config.toml" || e.Line < 1 {
+				t.Errorf("got %#v, want a *config.Error", err)
+			}
+			if got := err.Error() + "\n"; got != string(want.Data) {
+				t.Errorf("got\n%swant\n%s", got, want.Data)
+				want.Data = []byte(got)
+			}
+		})
+		files[1] = want
+	}
+	if t.Failed() && os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile("testdata/bad.txtar", txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whatever is pasted where a reference or the name of something belongs, errors
+// do not repeat it if it may be a key.
+func TestErrorsRepeatNoKey(t *testing.T) {
+	const seed = "q6sVrn4BNZWvXiRPXOLFHZe3L0mcc0wbFWHWnDqFGzw"
+	for _, text := range []string{
+		`keys = ["` + seed + `"]`,
+		`keys = ["` + seed + `:x"]`,
+		`keys = ["env:` + seed + `"]`,
+		`keys = ["env:` + seed + `="]`,
+		`keys = "` + seed + `"`,
+		`keys = """-----BEGIN OPENSSH PRIVATE KEY-----` + "\n" + seed + `"""`,
+		`keys = ["env:-----BEGIN OPENSSH PRIVATE KEY-----\n` + seed + `"]`,
+		seed + ` = "x"`,
+		`keyring.` + seed + ` = "x"`,
+		`[` + seed + `]`,
+		`[platform.` + seed + `]`,
+		`[platform."linux/` + seed + `"]`,
+		`[registry."https://` + seed + `"]`,
+		`[registry."` + seed + `/"]`,
+		"[registry.h]\nrealms = [\"" + seed + `/x"]`,
+		"[registry.h]\nrealms = [\"https://user:" + seed + `@x"]`,
+		`keyring.stores = ["` + seed + `"]`,
+		`keyring.timeout = "` + seed + `"`,
+	} {
+		_, err := config.Parse([]byte(text), "config.toml")
+		if err == nil || strings.Contains(strings.ToLower(err.Error()), strings.ToLower(seed[:20])) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestGoodFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty":              "",
+		"comment":            "# nothing yet",
+		"byte order mark":    "\ufeffkeys = [\"env:A\"]",
+		"CRLF":               "keys = [\r\n\"env:A\",\r\n]\r\n[platform.linux]\r\n",
+		"headers only":       "[platform]\n[platform.linux]\n[registry]\n[keyring]",
+		"dotted":             "registry.\"h:5000\".keys = [\"env:A\"]\nregistry.\"h:5000\".insecure = true",
+		"inline":             "platform = {linux = {keys = [\"env:A\"]}, \"darwin/arm64\" = {keys = [\"env:B\"]}}",
+		"no realms":          "[registry.\"hf.co\"]\nrealms = []",
+		"no stores":          "[keyring]\nstores = []",
+		"keyring":            "[keyring]\nstores = [\"secret-service\", \"kwallet\", \"keyctl\", \"keychain\", \"wincred\", \"pass\"]\ntimeout = \"1500ms\"\nprompt_timeout = \"2m\"",
+		"Windows path":       `keys = ['file:C:\Users\me\key']`,
+		"realm with a slash": "[registry.h]\nrealms = [\"https://login.example.com:8443/\", \"login.example.com\"]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := config.Parse([]byte(text), "config.toml"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

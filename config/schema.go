@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/countersign/countersign/backends/keyring"
+)
+
+// root says what may stand in a file. docs/configuration.md says it for people.
+func (r *reader) root() table {
+	c := r.config
+	return table{
+		values: map[string]setter{"keys": r.candidates(FromFile, &c.keys)},
+		tables: map[string]table{
+			"platform": {named: r.platform},
+			"registry": {named: r.registry},
+			"keyring": {values: map[string]setter{
+				"stores":         r.stores(&c.stores),
+				"timeout":        r.duration(&c.timeout),
+				"prompt_timeout": r.duration(&c.promptTimeout),
+			}},
+		},
+	}
+}
+
+func (r *reader) platform(name string, line int) (table, error) {
+	if err := checkPlatform(name); err != nil {
+		return table{}, err
+	}
+	s, err := at(r.config.platforms, name, name, line)
+	if err != nil {
+		return table{}, err
+	}
+	return table{
+		values: map[string]setter{"keys": r.candidates(FromPlatform, &s.keys)},
+		unquoted: func(arch string) string {
+			return fmt.Sprintf("the name of a platform is in quotes: [platform.%s]", quote(name+"/"+arch))
+		},
+	}, nil
+}
+
+func (r *reader) registry(name string, line int) (table, error) {
+	key, err := parseSite(name)
+	if err != nil {
+		return table{}, err
+	}
+	s, err := at(r.config.registries, key.String(), name, line)
+	if err != nil {
+		return table{}, err
+	}
+	s.site = key
+	return table{
+		values: map[string]setter{
+			"keys":     r.candidates(FromRegistry, &s.keys),
+			"realms":   r.realms(&s.realms),
+			"insecure": r.boolean(&s.insecure),
+		},
+		unquoted: func(string) string {
+			return `the name of a registry is in quotes: [registry."registry.example.com"]`
+		},
+	}, nil
+}
+
+// at returns the section of that key, new if there is none.
+func at(sections map[string]*section, key, name string, line int) (*section, error) {
+	s := sections[key]
+	if s == nil {
+		s = &section{name: name, line: line}
+		sections[key] = s
+	}
+	if s.name != name {
+		return nil, fmt.Errorf("%s is the same as %s in line %d", quote(name), quote(s.name), s.line)
+	}
+	return s, nil
+}
+
+func knownStores() []string {
+	var names []string
+	for _, s := range []keyring.Store{keyring.SecretService, keyring.KWallet, keyring.KeyCtl, keyring.Keychain, keyring.WinCred, keyring.Pass} {
+		names = append(names, string(s))
+	}
+	return names
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+// longest is how long the name of a key may be in any store: a path on Linux.
+const longest = 4096
+
+// A setting is a key in the file and its value.
+type setting struct {
+	key   string
+	line  int
+	value *unstable.Node
+}
+
+type setter func(setting)
+
+func (r *reader) candidates(level Level, to *[]Candidate) setter {
+	known := backends.New()
+	return func(s setting) {
+		for ref, line := range r.texts(s, `["env:OLLAMA_KEY", "keyring:ollama"]`) {
+			if err := checkReference(known, ref); err != nil {
+				r.errorf(line, "%s: %v", s.key, err)
+			}
+			*to = append(*to, Candidate{ref, Source{level, r.file, line}})
+		}
+		if s.value.Kind == unstable.Array && s.value.Child() == nil {
+			r.errorf(s.line, "%s: the list is empty: name a key, or leave it out", s.key)
+		}
+	}
+}
+
+// checkReference finds what no backend could open. It leaves to the backend
+// what only that knows: whether a name may be empty, say.
+func checkReference(known signer.Mux, ref string) error {
+	_, name, err := known.Resolve(ref)
+	if err != nil || name == "" {
+		return err
+	}
+	return keyname.Check(name, longest)
+}
+
+func (r *reader) realms(to *[]string) setter {
+	return func(s setting) {
+		*to = []string{} // an empty list means none
+		for text, line := range r.texts(s, `["https://login.example.com"]`) {
+			realm, err := parseOrigin(text)
+			if err != nil {
+				r.errorf(line, "%s: %v", s.key, err)
+			}
+			*to = append(*to, realm)
+		}
+	}
+}
+
+func (r *reader) stores(to *[]keyring.Store) setter {
+	return func(s setting) {
+		*to = []keyring.Store{} // an empty list means none
+		for name, line := range r.texts(s, `["secret-service", "pass"]`) {
+			if known := knownStores(); !slices.Contains(known, name) {
+				r.errorf(line, "%s: unknown store %s%s", s.key, quote(name), suggest(name, known))
+			}
+			*to = append(*to, keyring.Store(name))
+		}
+	}
+}
+
+func (r *reader) duration(to *time.Duration) setter {
+	return func(s setting) {
+		d, err := time.ParseDuration(string(s.value.Data))
+		if s.value.Kind != unstable.String || err != nil || d <= 0 {
+			r.errorf(s.line, `%s: want a duration, such as "3s" or "2m"`, s.key)
+		}
+		*to = d
+	}
+}
+
+func (r *reader) boolean(to *bool) setter {
+	return func(s setting) {
+		if s.value.Kind != unstable.Bool {
+			r.errorf(s.line, "%s: want true or false, without quotes", s.key)
+		}
+		*to = string(s.value.Data) == "true"
+	}
+}
+
+// texts yields the strings of a list, each with its line.
+func (r *reader) texts(s setting, example string) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		if s.value.Kind != unstable.Array {
+			r.errorf(s.line, "%s: want a list, such as %s", s.key, example)
+			return
+		}
+		for it := s.value.Children(); it.Next(); {
+			line := r.line(it.Node(), s.line)
+			if it.Node().Kind != unstable.String {
+				r.errorf(line, "%s: want strings in the list, such as %s", s.key, example)
+			} else if !yield(string(it.Node().Data), line) {
+				return
+			}
+		}
+	}
+}
