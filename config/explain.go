@@ -1,0 +1,134 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// An Outcome is what became of a candidate.
+type Outcome string
+
+// The outcomes. Candidates after the one that was taken, or failed, are not
+// tried.
+const (
+	Taken      Outcome = "taken"
+	PassedOver Outcome = "passed over" // its key is not there
+	Failed     Outcome = "failed"      // its key cannot be used, and that ended the search
+)
+
+// An Explanation tells which key was taken and why. Its JSON form does not
+// change; docs/configuration.md describes it.
+type Explanation struct {
+	Registry    string  `json:"registry,omitempty"` // its origin
+	Tried       []Tried `json:"tried"`              // in order
+	Fingerprint string  `json:"fingerprint,omitempty"`
+	PublicKey   string  `json:"public_key,omitempty"` // as in authorized_keys; "" if no key was taken
+}
+
+// Tried is a candidate that was tried.
+type Tried struct {
+	// Ref is "scheme:name", without the name or empty if that is malformed: it
+	// might be a key.
+	Ref     string  `json:"ref"`
+	Source  Source  `json:"source"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"` // why it was not taken
+}
+
+// String returns one line for each candidate that was tried.
+func (e Explanation) String() string {
+	var lines []string
+	for _, t := range e.Tried {
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", t, t.Outcome, cmp.Or(t.Reason, e.Fingerprint)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// String returns the reference and where it is written.
+func (t Tried) String() string {
+	return cmp.Or(t.Ref, "a malformed reference") + ", from " + t.Source.String()
+}
+
+// Open opens the first candidate that is there, as [signer.First] does, or the
+// one that was asked for. It explains itself also when it fails. Errors are
+// those of First or of b.Open. The signer prints as its reference and where that
+// is written, so that errors of package challenge tell both.
+func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Explanation, error) {
+	e := Explanation{Registry: c.Registry, Tried: []Tried{}}
+	try := signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
+		s, err := b.Open(ctx, ref)
+		e.Tried = append(e.Tried, tried(c.Candidates[len(e.Tried)], err))
+		return s, err
+	})
+	s, err := c.open(ctx, try)
+	if err != nil {
+		if last := len(e.Tried) - 1; last >= 0 && (c.Binding || !errors.Is(err, signer.ErrNotFound)) {
+			e.Tried[last].Outcome = Failed
+		}
+		return nil, e, fmt.Errorf("%w\n  %s", err, c.advice(err))
+	}
+	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
+	e.PublicKey = strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(s.PublicKey())), "\n")
+	return &chosen{s, e.Tried[len(e.Tried)-1].String()}, e, nil
+}
+
+func (c Choice) open(ctx context.Context, b signer.Backend) (signer.Signer, error) {
+	if c.Binding && len(c.Candidates) > 0 {
+		return b.Open(ctx, c.Candidates[0].Ref)
+	}
+	var refs []string
+	for _, candidate := range c.Candidates {
+		refs = append(refs, candidate.Ref)
+	}
+	return signer.First(ctx, b, refs...)
+}
+
+func tried(c Candidate, err error) Tried {
+	if err == nil {
+		return Tried{Ref: c.Ref, Source: c.Source, Outcome: Taken}
+	}
+	e, ok := errors.AsType[*signer.Error](err)
+	if !ok {
+		e = &signer.Error{Ref: c.Ref, Err: err}
+		if errors.Is(err, signer.ErrName) {
+			e.Ref = ""
+		}
+	}
+	return Tried{Ref: e.Ref, Source: c.Source, Outcome: PassedOver, Reason: e.Err.Error()}
+}
+
+// advice tells why these candidates and no others were tried.
+func (c Choice) advice(err error) string {
+	if len(c.Candidates) == 0 {
+		return "no key was named"
+	}
+	source := c.Candidates[0].Source
+	switch {
+	case c.Binding:
+		return fmt.Sprintf("%s asks for this key, so nothing else was tried", source)
+	case source.Level == FromBuiltIn && errors.Is(err, signer.ErrNotFound):
+		return fmt.Sprintf("no other key is configured: name one in %s or in a configuration file (docs/configuration.md)", keyVariable)
+	}
+	return fmt.Sprintf("the keys and their order are from %s", source)
+}
+
+// chosen is a signer that knows why it is used.
+type chosen struct {
+	signer.Signer
+	why string
+}
+
+func (c *chosen) String() string { return c.why }
+
+// Stale implements [signer.Staler].
+func (c *chosen) Stale() bool {
+	s, ok := c.Signer.(signer.Staler)
+	return ok && s.Stale()
+}
