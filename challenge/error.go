@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -38,7 +39,7 @@ type Error struct {
 	Realm    string // as the challenge gave it
 	Scope    string
 	Key      string // fingerprint, "SHA256:..."
-	Ref      string // reference of the key, if the signer tells ([signer.Mux])
+	Ref      string // what the signer calls itself: its reference, and more if package config opened it
 	Status   int    // HTTP status, 0 if there was no reply
 	Server   string // the server's own words
 	Tries    int    // requests to the realm, 0 if none was made
@@ -122,7 +123,7 @@ func serverText(body []byte) string {
 	for _, e := range reply.Errors {
 		text = append(text, cmp.Or(e.Message, e.Code))
 	}
-	return printable(strings.Join(text, " "))
+	return printable(strings.Join(slices.Compact(text), " "))
 }
 
 // printable makes a server's text fit for a terminal: one line, at most 300

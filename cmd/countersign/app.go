@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -97,7 +98,7 @@ func exitCode(err error) int {
 		return exitNoKey
 	case is(signer.ErrLocked), is(signer.ErrDenied):
 		return exitLocked
-	case is(signer.ErrName):
+	case is(signer.ErrName), errors.As(err, new(*config.Error)):
 		return exitUsage
 	}
 	return exitFailed

@@ -24,7 +24,11 @@ func (a *app) getCmd() *cobra.Command {
 }
 
 func (a *app) get(ctx context.Context, target string) error {
-	client := &http.Client{Transport: &challenge.Transport{Client: a.client()}}
+	answering, err := a.client()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &challenge.Transport{Client: answering}}
 	resp, err := getURL(ctx, client, target)
 	if err != nil {
 		return err

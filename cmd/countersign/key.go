@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -50,7 +51,11 @@ func (a *app) showKey(ctx context.Context) error {
 }
 
 func (a *app) generateKey(ctx context.Context, ref string) error {
-	backend, name, err := a.backends().Resolve(ref)
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	backend, name, err := a.backends(c).Resolve(ref)
 	if err != nil {
 		return &signer.Error{Op: "generate", Err: err}
 	}

@@ -2,49 +2,47 @@ package main
 
 import (
 	"context"
-	"net/url"
-	"os"
+	"time"
 
-	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
-// builtIn is where a key is looked for when nothing else was said: what a
-// container is given, what a desktop keeps, what Ollama has made.
-var builtIn = []string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519"}
+// promptTimeout is how long a person at a terminal has to unlock the keychain.
+const promptTimeout = 2 * time.Minute
 
-// backends are the built-in ones, set up for a command: variables are not left
-// for children, and a passphrase is asked for where somebody can type it.
-func (a *app) backends() signer.Mux {
-	m := backends.New()
+// backends are the configured ones, set up for a command: variables are not left
+// for children, and somebody is asked where somebody is there.
+func (a *app) backends(c *config.Config) signer.Mux {
+	m := c.Backends()
+	if k := m["keyring"].(*keyring.Backend); k.PromptTimeout == 0 && a.passphrase() != nil {
+		k.PromptTimeout = promptTimeout
+	}
 	m["env"] = &env.Backend{Unset: true, Passphrase: a.passphrase()}
 	m["file"] = &file.Backend{Passphrase: a.passphrase()}
 	return m
 }
 
-// open opens the key that was asked for, by --key or by COUNTERSIGN_KEY: those
-// are binding. Without either, the first built-in one that is there.
+// open opens the key that --key, COUNTERSIGN_KEY or the configuration names, for
+// no registry in particular.
 func (a *app) open(ctx context.Context) (signer.Signer, error) {
-	if ref := a.asked(); ref != "" {
-		return a.backends().Open(ctx, ref)
+	c, err := config.Load()
+	if err != nil {
+		return nil, err
 	}
-	return signer.First(ctx, a.backends(), builtIn...)
+	s, _, err := c.Choose(config.Here(a.key)).Open(ctx, a.backends(c))
+	return s, err
 }
 
-func (a *app) asked() string {
-	if a.key != "" {
-		return a.key
+// client opens the key for a registry at its first challenge and not before.
+func (a *app) client() (*challenge.Client, error) {
+	c, err := config.Load()
+	if err != nil {
+		return nil, err
 	}
-	return os.Getenv("COUNTERSIGN_KEY")
-}
-
-// client opens the key at the first challenge and not before.
-func (a *app) client() *challenge.Client {
-	opened := signer.Keep(signer.OpenFunc(func(ctx context.Context, _ string) (signer.Signer, error) { return a.open(ctx) }), "")
-	return &challenge.Client{
-		Key: func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return opened(ctx) },
-	}
+	return c.Client(a.backends(c), config.Here(a.key)), nil
 }

@@ -57,7 +57,11 @@ func (a *app) token(ctx context.Context, target string) (challenge.Token, error)
 	if err != nil {
 		return challenge.Token{}, fmt.Errorf("%s: %w", answered(resp), err)
 	}
-	return a.client().Token(ctx, ch, resp.Request.URL)
+	answering, err := a.client()
+	if err != nil {
+		return challenge.Token{}, err
+	}
+	return answering.Token(ctx, ch, resp.Request.URL)
 }
 
 func (a *app) printToken(token challenge.Token, header, asJSON bool) error {
