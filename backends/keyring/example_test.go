@@ -1,0 +1,28 @@
+package keyring_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/signer"
+)
+
+// A desktop application gives its user two minutes to answer a prompt. A job
+// that nobody watches leaves PromptTimeout at zero.
+func ExampleBackend() {
+	keys := &keyring.Backend{PromptTimeout: 2 * time.Minute}
+
+	_, err := keys.Open(context.Background(), "")
+	switch {
+	case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrUnavailable):
+		fmt.Println("not there: look elsewhere")
+	case errors.Is(err, signer.ErrLocked), errors.Is(err, context.DeadlineExceeded):
+		fmt.Println("there, perhaps: somebody has to unlock it")
+	case err != nil:
+		fmt.Println(err)
+	}
+	// Output: malformed key name: it is empty
+}
