@@ -21,7 +21,9 @@ type Display struct {
 func StartDisplay(t testing.TB) *Display {
 	t.Helper()
 	Require(t, "Xvfb", "xdotool", "gnome-keyring-daemon")
-	cmd := exec.Command("Xvfb", "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp")
+	// Without -noreset, the server starts over whenever its last client leaves,
+	// and takes along a prompt that is just connecting.
+	cmd := exec.Command("Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "640x480x24", "-nolisten", "tcp")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -43,35 +45,49 @@ func (d *Display) Env() string { return "DISPLAY=" + d.name }
 // AwaitPrompt returns once a prompt is open and takes what is typed.
 func (d *Display) AwaitPrompt() {
 	d.t.Helper()
-	d.until("no prompt opened", func() bool {
-		return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter", "windowfocus", "--sync")
-	})
+	d.until("no prompt opened", d.focus)
 }
 
-// Answer types the password into the open prompt.
+// Answer types the password into the open prompt, until it closes: a key may be
+// lost while the window is being drawn.
 func (d *Display) Answer(password string) {
 	d.t.Helper()
 	d.AwaitPrompt()
-	if !d.xdotool("type", password) || !d.xdotool("key", "Return") {
-		d.t.Fatal("the display does not take what is typed")
-	}
-	d.AwaitNoPrompt()
+	d.until("the prompt stays open", func() bool {
+		if d.focus() {
+			d.xdotool("key", "ctrl+a")
+			d.xdotool("type", password)
+			d.xdotool("key", "Return")
+		}
+		return !d.isOpen()
+	})
 }
 
 // Dismiss closes the open prompt as the Escape key does.
 func (d *Display) Dismiss() {
 	d.t.Helper()
 	d.AwaitPrompt()
-	if !d.xdotool("key", "Escape") {
-		d.t.Fatal("the display does not take what is typed")
-	}
-	d.AwaitNoPrompt()
+	d.until("the prompt stays open", func() bool {
+		if d.focus() {
+			d.xdotool("key", "Escape")
+		}
+		return !d.isOpen()
+	})
 }
 
 // AwaitNoPrompt returns once no prompt is open any more.
 func (d *Display) AwaitNoPrompt() {
 	d.t.Helper()
-	d.until("the prompt stays open", func() bool { return !d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter") })
+	d.until("the prompt stays open", func() bool { return !d.isOpen() })
+}
+
+func (d *Display) isOpen() bool {
+	return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter")
+}
+
+// focus does what a window manager would.
+func (d *Display) focus() bool {
+	return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter", "windowfocus")
 }
 
 // until asks again and again. Each question takes a process, and so some
