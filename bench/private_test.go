@@ -1,0 +1,4 @@
+package main
+
+// privateParsers is empty here: see private.go.
+var privateParsers []parseFunc
