@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // An ask is what a registry asks for, once the policy has found that it may be
-// answered.
+// answered. It does not change.
 type ask struct {
 	site    *url.URL // of the registry, its origin only
 	origin  string   // the same in normal form
@@ -20,52 +21,53 @@ type ask struct {
 	service string
 	scope   string // as the challenge has it
 	normal  string // normal form of scope
+	what    string // all that tells it from others, joined once
 }
 
 // admit applies the policy to ch, a challenge to a request to u that was first
 // sent to first and redirected from there, if the two differ: whoever redirects
 // could otherwise choose whom the key signs for.
-func (c *Client) admit(ch Challenge, u, first *url.URL) (ask, error) {
-	a := ask{service: ch.Get("service"), scope: ch.Get("scope")}
-	a.normal = normalScope(a.scope)
+func (c *Client) admit(ch Challenge, u, first *url.URL) (*ask, error) {
+	a := &ask{service: ch.Get("service"), scope: ch.Get("scope")}
 	e := &Error{Realm: printable(ch.Get("realm")), Scope: printable(a.scope)}
 	from, err := originOf(u)
 	if err != nil {
 		e.Op, e.Err = "read challenge", err
-		return ask{}, e
+		return nil, e
 	}
 	a.site, a.origin = from.url(), from.String()
 	e.Registry = a.origin
 	if !answerable(ch) {
 		e.Op, e.Err = "read challenge", ErrNoChallenge
-		return ask{}, e
+		return nil, e
 	}
 	e.Op = "check realm"
 	if a.realm, e.Err = c.policy().check(u, ch.Get("realm")); e.Err != nil {
-		return ask{}, e
+		return nil, e
 	}
 	if asked, err := originOf(first); err != nil || asked != from && !asked.isUpgradedTo(from) {
 		if _, err := c.policy().check(first, ch.Get("realm")); err != nil {
 			e.Err = fmt.Errorf("%w (the request was redirected here from %s)", err, asked)
-			return ask{}, e
+			return nil, e
 		}
 	}
 	a.text = a.realm.String()
-	return a, nil
+	return a.withScope(a.scope), nil
 }
 
 // withScope returns an ask for something else of the same registry.
-func (a ask) withScope(scope string) ask {
+func (a ask) withScope(scope string) *ask {
 	a.scope, a.normal = scope, normalScope(scope)
-	return a
+	a.what = strings.Join([]string{a.origin, a.text, a.service, a.normal}, "\x00") // none of them holds one
+	return &a
 }
 
-func (a ask) need(k keyID) need {
-	return need{a.origin, a.text, a.service, a.normal, k.fingerprint}
+func (a *ask) need(k keyID) need {
+	return need{a.what, k.fingerprint}
 }
 
 // fail fills in what e leaves out.
-func (a ask) fail(k keyID, e *Error) *Error {
+func (a *ask) fail(k keyID, e *Error) *Error {
 	e.Registry, e.Realm, e.Scope = a.origin, printable(a.text), printable(a.scope)
 	e.Key, e.Ref = k.fingerprint, k.ref
 	return e

@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func Authorization(ctx context.Context, s signer.Signer, msg []byte) (string, er
 		return "", fmt.Errorf("%w: a signature of kind %s where the format means %s", signer.ErrUnsupported, sig.Format, want)
 	}
 	b := make([]byte, 0, 256)
-	b = base64.StdEncoding.AppendEncode(b, pub.Marshal())
+	b = base64.StdEncoding.AppendEncode(b, wire(pub))
 	b = append(b, ':')
 	b = base64.StdEncoding.AppendEncode(b, sig.Blob)
 	return string(b), nil
@@ -65,6 +66,17 @@ func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("the signature is not one of these bytes by key %s", ssh.FingerprintSHA256(pub))
 	}
 	return pub, nil
+}
+
+// wire returns pub in SSH wire format. Marshal uses reflection, which shows beside
+// an Ed25519 signature.
+func wire(pub ssh.PublicKey) []byte {
+	if c, ok := pub.(ssh.CryptoPublicKey); ok {
+		if key, ok := c.CryptoPublicKey().(ed25519.PublicKey); ok && pub.Type() == ssh.KeyAlgoED25519 {
+			return append([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"), key...)
+		}
+	}
+	return pub.Marshal()
 }
 
 func checkKind(pub ssh.PublicKey) error {

@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"strings"
 	"sync"
 	"time"
 )
@@ -11,14 +10,11 @@ const maxTokens = 1000
 
 // need is what a token is good for, and so what tokens are remembered by.
 type need struct {
-	origin, realm, service string
-	scope                  string // normal form
-	key                    string // fingerprint
+	what string // origin, realm, service and the scope's normal form
+	key  string // fingerprint
 }
 
-func (n need) String() string {
-	return strings.Join([]string{n.origin, n.realm, n.service, n.scope, n.key}, "\x00")
-}
+func (n need) String() string { return n.what + "\x00" + n.key }
 
 // A cache remembers tokens. The zero value is empty.
 type cache struct {

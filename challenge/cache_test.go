@@ -17,7 +17,7 @@ func TestCacheIsBounded(t *testing.T) {
 			secret:  func() string { return strconv.Itoa(i) },
 			from:    now,
 			expires: now.Add(time.Hour + time.Duration(i)*time.Second),
-			ask:     ask{realm: realm, normal: strconv.Itoa(i)},
+			ask:     (&ask{realm: realm}).withScope(strconv.Itoa(i)),
 		}}
 		c.put(token, now)
 		return token
@@ -42,7 +42,7 @@ func TestCacheIsBounded(t *testing.T) {
 func TestDropLeavesTheSuccessor(t *testing.T) {
 	var c cache
 	token := func() Token {
-		return Token{&issued{secret: func() string { return "same text" }, expires: time.Now().Add(time.Hour)}}
+		return Token{&issued{secret: func() string { return "same text" }, expires: time.Now().Add(time.Hour), ask: &ask{}}}
 	}
 	old, successor := token(), token()
 	c.put(old, time.Now())
@@ -62,7 +62,7 @@ func TestKnownIsBounded(t *testing.T) {
 	for i := range 10 * maxKnown {
 		from := origin{"https", strconv.Itoa(i) + ".example", "443"}
 		req := &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}}
-		k.learn(placeOf(from, req), ask{normal: "repository:a:pull"})
+		k.learn(placeOf(from, req), (&ask{}).withScope("repository:a:pull"))
 	}
 	if len(k.places) > maxKnown || len(k.guess) > maxKnown {
 		t.Errorf("%d places and %d guesses, want at most %d", len(k.places), len(k.guess), maxKnown)

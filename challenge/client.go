@@ -78,7 +78,7 @@ func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Toke
 }
 
 // token also tells whether the token is fresh from an exchange.
-func (c *Client) token(ctx context.Context, a ask) (t Token, fresh bool, err error) {
+func (c *Client) token(ctx context.Context, a *ask) (t Token, fresh bool, err error) {
 	if c.Key == nil {
 		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: errors.New("Client.Key is nil: there is no key to sign with")})
 	}
@@ -112,7 +112,7 @@ func (c *Client) token(ctx context.Context, a ask) (t Token, fresh bool, err err
 }
 
 // exchange gets a new token, once for all who ask meanwhile, and outlives ctx.
-func (c *Client) exchange(ctx context.Context, a ask, key signer.Signer, id keyID) <-chan singleflight.Result {
+func (c *Client) exchange(ctx context.Context, a *ask, key signer.Signer, id keyID) <-chan singleflight.Result {
 	n := a.need(id)
 	return c.exchanges.DoChan(n.String(), func() (any, error) {
 		if t := c.cache.get(n); t.usableAt(c.now()) && !t.ageingAt(c.now()) {

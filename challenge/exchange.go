@@ -35,7 +35,7 @@ const (
 type exchange struct {
 	http  *http.Client
 	now   func() time.Time
-	ask   ask
+	ask   *ask
 	key   signer.Signer
 	id    keyID
 	ahead time.Duration // what to add to our clock to have the server's

@@ -20,27 +20,48 @@ type place struct {
 // known remembers what origins asked for. The zero value is empty.
 type known struct {
 	mu     sync.Mutex
-	places map[place]ask
-	guess  map[origin]ask // asks for one repository, as for another
+	places map[place]*ask
+	guess  map[origin]*ask // asks for one repository, as for another
 }
 
 // placeOf follows the paths of the OCI distribution specification:
-// /v2/<name>/(manifests|blobs|tags|referrers)/...
+// /v2/<name>/(manifests|blobs|tags|referrers)/<reference> and, under blobs,
+// uploads/<reference>.
 func placeOf(from origin, req *http.Request) place {
 	p := place{origin: from, actions: actionsOf(req.Method)}
 	rest, ok := strings.CutPrefix(req.URL.Path, "/v2/")
 	if !ok {
 		return p
 	}
-	for _, kind := range []string{"/manifests/", "/blobs/", "/tags/", "/referrers/"} {
-		if i := strings.LastIndex(rest, kind); i > 0 {
-			if strings.Trim(rest[:i], "abcdefghijklmnopqrstuvwxyz0123456789._-/") == "" { // what a scope can hold
-				p.repo = rest[:i]
-			}
-			return p
+	rest, _ = cutLast(rest) // from the end: a reference is long and a name may be anything
+	rest = strings.TrimSuffix(rest, "/uploads")
+	name, kind := cutLast(rest)
+	switch kind {
+	case "manifests", "blobs", "tags", "referrers":
+		if fitsScope(name) {
+			p.repo = name
 		}
 	}
 	return p
+}
+
+// cutLast parts a path at its last slash.
+func cutLast(path string) (before, after string) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path
+	}
+	return path[:i], path[i+1:]
+}
+
+// fitsScope reports whether name is spelt with what a scope can hold.
+func fitsScope(name string) bool {
+	for _, b := range []byte(name) {
+		if (b < 'a' || b > 'z') && (b < '-' || b > '9') && b != '_' { // "-" to "9" are -./ and the digits
+			return false
+		}
+	}
+	return true
 }
 
 // actionsOf follows distribution's registry.
@@ -55,17 +76,20 @@ func actionsOf(method string) string {
 }
 
 // at returns what will be asked for at p: what was asked last time or, where
-// nothing was, a guess after what was asked for another repository.
-func (k *known) at(p place) (ask, bool) {
+// nothing was, a guess after what was asked for another repository; nil if there
+// is nothing to go by.
+func (k *known) at(p place) *ask {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if a, ok := k.places[p]; ok {
-		return a, true
+	if a := k.places[p]; a != nil {
+		return a
 	}
-	if a, ok := k.guess[p.origin]; ok && p.repo != "" {
-		return a.withScope(repositoryScope(p.repo, p.actions)), true
+	if a := k.guess[p.origin]; a != nil && p.repo != "" {
+		a = a.withScope(repositoryScope(p.repo, p.actions))
+		k.remember(p, a)
+		return a
 	}
-	return ask{}, false
+	return nil
 }
 
 // forget is for what turned out to be so no longer.
@@ -77,17 +101,22 @@ func (k *known) forget(p place) {
 }
 
 // learn remembers that a was asked for at p.
-func (k *known) learn(p place, a ask) {
+func (k *known) learn(p place, a *ask) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.places == nil || len(k.places) >= maxKnown {
-		k.places = map[place]ask{}
-	}
+	k.remember(p, a)
 	if k.guess == nil || len(k.guess) >= maxKnown {
-		k.guess = map[origin]ask{}
+		k.guess = map[origin]*ask{}
 	}
-	k.places[p] = a
 	if p.repo != "" && a.normal == repositoryScope(p.repo, p.actions) {
 		k.guess[p.origin] = a
 	}
+}
+
+// remember is for when k.mu is held.
+func (k *known) remember(p place, a *ask) {
+	if k.places == nil || len(k.places) >= maxKnown {
+		k.places = map[place]*ask{}
+	}
+	k.places[p] = a
 }

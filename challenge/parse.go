@@ -30,8 +30,9 @@ type Param struct {
 // Get returns the value of the parameter of that name, in any case, or "" if
 // there is none.
 func (c Challenge) Get(name string) string {
+	name = strings.ToLower(name)
 	for _, p := range c.Params {
-		if strings.EqualFold(p.Name, name) {
+		if p.Name == name {
 			return p.Value
 		}
 	}

@@ -151,13 +151,21 @@ func originOf(u *url.URL) (origin, error) {
 // lowerASCII leaves other letters as they are: Unicode has some whose lower case
 // is in ASCII, and they name another host.
 func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	for i := range len(s) {
+		if isUpper(s[i]) {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if isUpper(b[i]) {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
 		}
-		return r
-	}, s)
+	}
+	return s
 }
+
+func isUpper(b byte) bool { return 'A' <= b && b <= 'Z' }
 
 // parseOrigin reads "scheme://host[:port]", or "host[:port]" with the scheme
 // given.

@@ -23,7 +23,7 @@ type issued struct {
 	header  func() []string // the Authorization field, made once
 	from    time.Time
 	expires time.Time
-	ask     ask // what it answers
+	ask     *ask // what it answers
 	key     keyID
 	renewed atomic.Bool // its successor has been asked for, once
 }

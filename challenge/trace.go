@@ -103,14 +103,14 @@ func traceOf(ctx context.Context) *Trace {
 	return &Trace{}
 }
 
-func (a ask) event(k keyID) Event {
+func (a *ask) event(k keyID) Event {
 	return Event{
 		Registry: a.origin, Realm: printable(a.text), Service: printable(a.service), Scope: printable(a.scope),
 		Key: k.fingerprint, Ref: k.ref,
 	}
 }
 
-func (t *Trace) challenged(a ask) {
+func (t *Trace) challenged(a *ask) {
 	if t.Challenged != nil {
 		t.Challenged(a.event(keyID{}))
 	}

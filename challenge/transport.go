@@ -78,8 +78,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // before returns the token for what is going to be asked for, if that is known.
 // If there is none to be had for it, the server will say what it wants now.
 func (t *Transport) before(ctx context.Context, p place) (token Token, fresh bool, err error) {
-	a, ok := t.known.at(p)
-	if !ok {
+	a := t.known.at(p)
+	if a == nil {
 		return Token{}, false, nil
 	}
 	token, fresh, err = t.Client.token(ctx, a)
@@ -93,7 +93,7 @@ func (t *Transport) before(ctx context.Context, p place) (token Token, fresh boo
 }
 
 // answer gets a token for a and sends req once more.
-func (t *Transport) answer(req *http.Request, a ask) (*http.Response, error) {
+func (t *Transport) answer(req *http.Request, a *ask) (*http.Response, error) {
 	body, err := bodyAgain(req)
 	if err != nil {
 		return nil, a.fail(keyID{}, &Error{Op: "use token", Status: http.StatusUnauthorized, Err: err})
