@@ -7,7 +7,7 @@ RACE        := $(if $(CI)$(shell command -v gcc clang),-race)
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 10s
 
-.PHONY: all test check cross windows fuzz demo
+.PHONY: all test check cross windows fuzz demo bench bench-test
 
 all: test
 
@@ -34,3 +34,11 @@ fuzz:
 
 demo:
 	go run ./cmd/countersign demo
+
+# Beside the peers, which only this module brings in: measures, and writes
+# docs/performance.md and .svg.
+bench:
+	cd bench && go run .
+
+bench-test:
+	cd bench && go vet ./... && go test ./...
