@@ -3,6 +3,7 @@ package challenge_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -90,6 +91,45 @@ func TestExpiredTokenCostsOneExchange(t *testing.T) {
 		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
 			t.Errorf("%d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
 		}
+	})
+}
+
+func TestManyCallersAndBlobsAfterExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		layers := make([]string, 64)
+		for i := range layers {
+			layers[i] = fmt.Sprintf("layer %d", i)
+		}
+		v := visit(t, challengetest.Config{InMemory: true}, layers...)
+		v.mustGet(t, manifest)
+		time.Sleep(time.Hour)
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() {
+				for _, digest := range v.layers {
+					v.mustGet(t, blob(digest))
+				}
+			})
+		}
+		all.Wait()
+		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
+			t.Errorf("%d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
+		}
+	})
+}
+
+func TestCallerWhoGivesUpWhileWaitingToRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, "", "Retry-After", "50"))
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := v.get(ctx, manifest)
+		if took := time.Since(start); took != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %v: %v", took, err)
+		}
+		time.Sleep(time.Hour) // what goes on unheard ends too
 	})
 }
 

@@ -128,3 +128,27 @@ func TestTokenDoesNotPrint(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadToken(f *testing.F) {
+	f.Add(`{"token":"t"}`, "")
+	f.Add(`{"access_token":"t","expires_in":"1e9","issued_at":"2026-01-02T03:04:05Z"}`, "Fri, 02 Jan 2026 03:04:05 GMT")
+	f.Add(`{"token":"t","expires_in":-1}`, "yesterday")
+	f.Add(`{"token":["t"]}`, "")
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, body, date string) {
+		got, err := readToken([]byte(body), http.Header{"Date": {date}}, now)
+		if err != nil {
+			if !errors.Is(err, ErrReply) {
+				t.Errorf("%v is not ErrReply", err)
+			}
+			return
+		}
+		token := Token{got}
+		if token.Value() == "" || strings.ContainsFunc(token.Value(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("token %q", token.Value())
+		}
+		if left := token.Expires().Sub(now); left < 0 || left > longestLifetime {
+			t.Errorf("good for %v", left)
+		}
+	})
+}

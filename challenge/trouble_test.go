@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -186,6 +187,82 @@ func TestRedirectChoosesNoRealm(t *testing.T) {
 	}
 	v.client.Realms = []challenge.RealmPair{{Registry: v.URL, Realm: other.URL}}
 	v.mustGet(t, manifest)
+}
+
+// TestTokenIsKeptFromSubdomains: http.Client itself would pass a field of the
+// caller's on to them.
+func TestTokenIsKeptFromSubdomains(t *testing.T) {
+	sent := map[string]string{}
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		sent[req.URL.Host+req.URL.Path] = req.Header.Get("Authorization")
+		resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}
+		switch {
+		case req.URL.Path == "/token":
+			resp.Body = io.NopCloser(strings.NewReader(`{"token":"t"}`))
+		case req.URL.Host == "r.example" && req.Header.Get("Authorization") == "":
+			resp.StatusCode = 401
+			resp.Header.Set("WWW-Authenticate", `Bearer realm="https://r.example/token"`)
+		case req.URL.Host == "r.example":
+			resp.StatusCode = 307
+			resp.Header.Set("Location", "https://cdn.r.example/blob")
+		}
+		return resp, nil
+	})
+	key := visit(t, challengetest.Config{}).key
+	client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
+		HTTP: &http.Client{Transport: base},
+		Key:  func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+	}}}
+	resp, err := client.Get("https://r.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if sent["r.example/"] != "Bearer t" || sent["cdn.r.example/blob"] != "" {
+		t.Errorf("Authorization fields: %q", sent)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func TestHeaderOfAReplyIsLimited(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.client.HTTP = nil // the default, and its limit
+	v.mustGet(t, manifest)
+	v.RevokeAll()
+	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(200, `{"token":"t"}`, "X-Long", strings.Repeat("x", 80<<10)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := v.get(ctx, manifest); err == nil || !strings.Contains(err.Error(), "header") {
+		t.Errorf("80 KiB of header: %v", err)
+	}
+}
+
+// TestTokensAreForOneNeed has what tokens are remembered by differ in one part at
+// a time.
+func TestTokensAreForOneNeed(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	origin, _ := url.Parse(v.URL)
+	ask := func(realm, service, scope string) {
+		t.Helper()
+		ch := challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{{Name: "realm", Value: realm}, {Name: "service", Value: service}, {Name: "scope", Value: scope}}}
+		if _, err := v.client.Token(t.Context(), ch, origin); err != nil {
+			t.Error(err)
+		}
+	}
+	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(200, `{"token":"t"}`))
+	for range 3 {
+		ask(v.Realm(), "a", "repository:x:pull,push")
+		ask(v.Realm(), "a", "repository:x:push repository:x:pull") // the same
+		ask(v.Realm(), "a", "repository:x:pull")
+		ask(v.Realm(), "b", "repository:x:pull")
+		ask(v.Realm()+"?account=me", "b", "repository:x:pull")
+	}
+	if n := v.Stats().Exchanges; n != 4 {
+		t.Errorf("%d exchanges, want 4", n)
+	}
 }
 
 func TestBlobsFromAnotherOrigin(t *testing.T) {
