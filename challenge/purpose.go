@@ -54,15 +54,11 @@ func Guard(msg []byte, allowRaw bool) error {
 	return errors.New("refused to sign: not a request to a registry or to Ollama: allow raw text if you know what the signature is good for")
 }
 
-// noBody stands for an empty body at the end of a registry request: the base64
-// of the hex of the SHA-256 of nothing.
-const noBody = ",ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
-
-// isRegistryRequest: "GET,<URL with ts and nonce><noBody>". The only URL that
+// isRegistryRequest: "GET,<URL with ts and nonce>,<emptyHash>". The only URL that
 // Ollama has signed without a nonce is its own, as a token in itself.
 func isRegistryRequest(msg []byte) bool {
 	text, isGET := strings.CutPrefix(string(msg), "GET,")
-	text, hasHash := strings.CutSuffix(text, noBody)
+	text, hasHash := strings.CutSuffix(text, ","+emptyHash)
 	if !isGET || !hasHash || !isGraphic(text) {
 		return false
 	}

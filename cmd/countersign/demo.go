@@ -116,7 +116,6 @@ func absent(err error) bool {
 	return false
 }
 
-// visit takes the steps of challenge.Transport one by one, to show each.
 func (g guest) visit(ctx context.Context, keys signer.Mux, target string) result {
 	r := result{scheme: g.scheme}
 	var leave func()
@@ -137,21 +136,11 @@ func (r *result) answer(ctx context.Context, keys signer.Mux, ref, target string
 		return err
 	}
 	r.key = ssh.FingerprintSHA256(key.PublicKey())
-	client := &challenge.Client{Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil }}
-	resp, err := getURL(ctx, http.DefaultClient, target)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	ch, err := challenge.Bearer(resp.Header)
-	if err != nil {
-		return err
-	}
-	r.scope = ch.Get("scope")
-	if _, err := client.Token(ctx, ch, resp.Request.URL); err != nil {
-		return err
-	}
-	resp, err = getURL(ctx, &http.Client{Transport: &challenge.Transport{Client: client}}, target)
+	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
+		Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+	}}}
+	ctx = challenge.WithTrace(ctx, &challenge.Trace{Challenged: func(e challenge.Event) { r.scope = e.Scope }})
+	resp, err := getURL(ctx, client, target)
 	if err != nil {
 		return err
 	}
