@@ -51,11 +51,15 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	}
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("key") && a.key == "" {
+			return errors.New("--key is empty: is the variable in it set?")
+		}
 		if a.timeout > 0 {
 			ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
 			cmd.SetContext(ctx)
 		}
+		return nil
 	}
 	root.AddCommand(a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd())
 	onRun(root, func() { started = true })
