@@ -10,12 +10,16 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // passphrase returns nil where no terminal is: nobody could answer. The prompt is
 // shown on stderr; stdin may hold what is to be signed, so the answer comes from
 // the terminal itself.
 func (a *app) passphrase() signer.PassphraseFunc {
-	out, ok := a.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) {
+	if !isTerminal(a.stderr) {
 		return nil
 	}
 	return func(ctx context.Context, prompt string) ([]byte, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -67,7 +66,7 @@ func (a *app) token(ctx context.Context, target string) (challenge.Token, error)
 func (a *app) printToken(token challenge.Token, header, asJSON bool) error {
 	switch {
 	case asJSON:
-		return json.NewEncoder(a.stdout).Encode(struct {
+		return a.printJSON(struct {
 			Token     string    `json:"token"`
 			ExpiresAt time.Time `json:"expires_at"`
 		}{token.Value(), token.Expires().UTC().Truncate(time.Second)})
