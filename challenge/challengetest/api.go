@@ -1,9 +1,7 @@
 package challengetest
 
 import (
-	"bytes"
 	"net/http"
-	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -13,7 +11,7 @@ import (
 
 // serveAPI answers signed requests as Ollama's API does: METHOD and request URI
 // are signed, ts is in the query, and Authorization holds the signature, raw or
-// behind "Bearer ". The reply names the key.
+// behind "Bearer ". The reply names the user, as that of /api/me does, and the key.
 func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 	auth := req.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(auth, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -27,7 +25,7 @@ func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 		no.write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"fingerprint": ssh.FingerprintSHA256(key)})
+	writeJSON(w, http.StatusOK, map[string]string{"name": user, "fingerprint": ssh.FingerprintSHA256(key)})
 }
 
 // checkSignature returns the key that signed text, if the registry knows it.
@@ -37,9 +35,12 @@ func (r *Registry) checkSignature(authorization, text string) (ssh.PublicKey, *r
 		return nil, refuse(http.StatusUnauthorized, "UNAUTHORIZED", err.Error())
 	}
 	r.parts.count(func(s *Stats) { s.Signatures++ })
-	known := func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) }
-	if r.config.Keys != nil && !slices.ContainsFunc(r.config.Keys, known) {
-		return nil, refuse(http.StatusUnauthorized, "UNAUTHORIZED", "unknown key "+ssh.FingerprintSHA256(key))
+	if r.knows(key) {
+		return key, nil
 	}
-	return key, nil
+	no := refuse(http.StatusUnauthorized, "UNAUTHORIZED", "unknown key "+ssh.FingerprintSHA256(key))
+	if r.config.SignIn {
+		no.signIn = r.signInURL(key)
+	}
+	return nil, no
 }

@@ -10,15 +10,22 @@ import (
 type refusal struct {
 	status        int
 	code, message string
+	signIn        string // where the key can be connected, or ""
 }
 
-func refuse(status int, code, message string) *refusal { return &refusal{status, code, message} }
+func refuse(status int, code, message string) *refusal {
+	return &refusal{status: status, code: code, message: message}
+}
 
 func (no *refusal) write(w http.ResponseWriter) {
-	writeJSON(w, no.status, map[string]any{
+	reply := map[string]any{
 		"error":  no.message,
 		"errors": []map[string]string{{"code": no.code, "message": no.message}},
-	})
+	}
+	if no.signIn != "" { // as Ollama's server/routes.go, WhoamiHandler
+		reply["error"], reply["signin_url"] = "unauthorized", no.signIn
+	}
+	writeJSON(w, no.status, reply)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

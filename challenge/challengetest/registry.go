@@ -3,9 +3,9 @@
 //
 // It speaks what Ollama's registry speaks: a 401 with a Bearer challenge, the
 // signed exchange at the realm, tokens that expire, manifests and blobs to pull
-// and push (OCI distribution specification), and Ollama's signed API. Tests and
-// "countersign demo" use it; it keeps everything in memory and is no server for
-// anything that matters.
+// and push (OCI distribution specification), Ollama's signed API, and a page to
+// sign in. Tests and "countersign demo" use it; it keeps everything in memory and
+// is no server for anything that matters.
 package challengetest
 
 import (
@@ -49,8 +49,14 @@ type Config struct {
 	// registry works in a bubble of testing/synctest. Only Client reaches it.
 	InMemory bool
 
-	// Keys are the keys that the registry knows; nil means every key.
+	// Keys are the keys that the registry knows; nil means every key, or none
+	// with SignIn.
 	Keys []ssh.PublicKey
+
+	// SignIn adds a sign-in page as ollama.com has one, at /connect, where anybody
+	// can have another key accepted. A signed request with a key that is not known
+	// is answered with the address of that page, as signin_url.
+	SignIn bool
 
 	// Grant decides whether a key may have one access, such as
 	// "repository:library/llama3:pull"; nil grants everything.
@@ -81,6 +87,8 @@ type Registry struct {
 	parts  parts
 	tokens issuer
 	store  store
+
+	connected connected
 }
 
 // Start starts a registry, on loopback unless c says otherwise. Close it after
@@ -177,6 +185,8 @@ func (r *Registry) serveMain(w http.ResponseWriter, req *http.Request) {
 		r.pass(Resources, r.serveResource, w, req)
 	case strings.HasPrefix(path, "/api/"):
 		r.pass(API, r.serveAPI, w, req)
+	case path == "/connect" && r.config.SignIn:
+		r.serveSignIn(w, req)
 	default:
 		http.NotFound(w, req)
 	}
