@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"sync"
@@ -66,7 +65,7 @@ func (c *Config) realms() []challenge.RealmPair {
 		u, err := url.Parse(p.Registry)
 		return err == nil && c.section(u).realms != nil
 	})
-	for _, name := range slices.Sorted(maps.Keys(c.registries)) {
+	for _, name := range c.Registries() {
 		s := c.registries[name]
 		for _, realm := range s.realms {
 			pairs = append(pairs, challenge.RealmPair{Registry: "https://" + name, Realm: realm})
@@ -80,7 +79,7 @@ func (c *Config) realms() []challenge.RealmPair {
 
 func (c *Config) insecure() []string {
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(c.registries)) {
+	for _, name := range c.Registries() {
 		if c.registries[name].insecure {
 			names = append(names, name)
 		}

@@ -9,6 +9,8 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/backends"
@@ -42,6 +44,13 @@ type section struct {
 // File returns the path of the file that c was read from, or "" if there was
 // none.
 func (c *Config) File() string { return c.file }
+
+// Platforms returns the names of the platforms that have a section, sorted.
+func (c *Config) Platforms() []string { return slices.Sorted(maps.Keys(c.platforms)) }
+
+// Registries returns the registries that have a section, "host" or "host:port",
+// sorted.
+func (c *Config) Registries() []string { return slices.Sorted(maps.Keys(c.registries)) }
 
 // Backends returns all built-in backends, set up as the file says. As with
 // [backends.New], a program may put others in their place.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 
+	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -21,16 +21,5 @@ func checkAccess(path string, info fs.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%w: key file %s is open to others (mode %04o): run: chmod 600 %s (for a mounted Kubernetes secret, set defaultMode: 0400)",
-		signer.ErrInsecure, path, mode, shellQuote(path))
-}
-
-// shellQuote makes one word of s for any shell that a user may paste it into.
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+		signer.ErrInsecure, path, mode, shell.Quote(path))
 }

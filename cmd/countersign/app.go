@@ -61,7 +61,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		}
 		return nil
 	}
-	root.AddCommand(a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd())
+	root.AddCommand(a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd())
 	onRun(root, func() { started = true })
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

@@ -22,7 +22,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"challenge", `^challenge$`, `^(challenge|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/key.*|[^/]+\.[^/]+/.*)$`},
-	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/key.*|golang\.org/x/(crypto|sys)/.*)$`},
+	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(key.*|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"internal", `^internal/key`, `^(internal/key.*|signer|golang\.org/x/(crypto|sys)/.*)$`},

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/config"
+)
+
+func (a *app) configCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Find, show and check the configuration",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "path",
+		Short: "Print where the configuration file is, or should be",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return a.configPath() },
+	}, &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check the configuration file, or another one before it is used",
+		Long: `Check that the configuration file, or FILE, has no mistakes, and that nobody else
+can change it.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.checkConfig(args) },
+	}, a.configShowCmd())
+	return cmd
+}
+
+func (a *app) configPath() error {
+	path := config.Path()
+	if path == "" {
+		return errors.New("no home directory, and so no configuration file: name one in COUNTERSIGN_CONFIG")
+	}
+	fmt.Fprintln(a.stdout, path)
+	c, err := config.Load()
+	if err == nil && c.File() == "" {
+		fmt.Fprintln(a.stderr, "countersign: there is no such file, and none is needed")
+	}
+	return err
+}
+
+func (a *app) checkConfig(args []string) error {
+	c, err := readConfig(args)
+	if err != nil {
+		return err
+	}
+	if c.File() == "" {
+		_, err := fmt.Fprintln(a.stdout, "OK: there is no configuration file, and the built-in order holds")
+		return err
+	}
+	if err := config.CheckAccess(c.File()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: OK: %s\n", c.File(), sections(c))
+	return err
+}
+
+// readConfig reads the file in args, or else the one that is in use.
+func readConfig(args []string) (*config.Config, error) {
+	if len(args) == 0 {
+		return config.Load()
+	}
+	data, err := os.ReadFile(args[0])
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse(data, args[0])
+}
+
+func sections(c *config.Config) string {
+	var found []string
+	if names := c.Platforms(); len(names) > 0 {
+		found = append(found, "platforms "+strings.Join(names, ", "))
+	}
+	if names := c.Registries(); len(names) > 0 {
+		found = append(found, "registries "+strings.Join(names, ", "))
+	}
+	if len(found) == 0 {
+		return "no section for a platform or a registry"
+	}
+	return strings.Join(found, "; ")
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
+)
+
+func (a *app) configShowCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show which keys are tried on this machine for which registry",
+		Long: `Show which keys are tried on this machine for which registry, in which order, and
+where that is written. No key is opened: whoami does that.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.showConfig(asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object, as docs/configuration.md describes it")
+	return cmd
+}
+
+// effective is what the configuration comes to on this machine. Its JSON form is
+// documented in docs/configuration.md and does not change.
+type effective struct {
+	File       string       `json:"file,omitempty"`
+	Platform   string       `json:"platform"`
+	Keys       []candidate  `json:"keys"` // for registries that are not below
+	Registries []ofRegistry `json:"registries"`
+	Realms     []realmPair  `json:"realms"`
+	Insecure   []string     `json:"insecure"`
+}
+
+type candidate struct {
+	Ref    string        `json:"ref"`
+	Source config.Source `json:"source"`
+}
+
+type ofRegistry struct {
+	Registry string      `json:"registry"`
+	Keys     []candidate `json:"keys"`
+}
+
+type realmPair struct {
+	Registry string `json:"registry"`
+	Realm    string `json:"realm"`
+}
+
+func (a *app) showConfig(asJSON bool) error {
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	query := config.Here(a.key)
+	choice := c.Choose(query)
+	if choice.Binding {
+		if err := checkReference(c.Backends(), choice.Candidates[0].Ref); err != nil {
+			return fmt.Errorf("%s: %w", choice.Candidates[0].Source, err)
+		}
+	}
+	e := effective{
+		File: c.File(), Platform: query.GOOS + "/" + query.GOARCH,
+		Keys: candidates(choice), Registries: []ofRegistry{}, Realms: []realmPair{}, Insecure: []string{},
+	}
+	for _, name := range c.Registries() {
+		query.Registry = &url.URL{Scheme: "https", Host: name}
+		e.Registries = append(e.Registries, ofRegistry{name, candidates(c.Choose(query))})
+	}
+	client := c.Client(c.Backends(), query)
+	for _, pair := range client.Realms {
+		e.Realms = append(e.Realms, realmPair(pair))
+	}
+	e.Insecure = append(e.Insecure, client.Insecure...)
+	if asJSON {
+		return a.printJSON(e)
+	}
+	return a.printEffective(e)
+}
+
+// checkReference is for one that comes from outside the file and so was not
+// checked yet: it may be a key, which is not to be printed.
+func checkReference(known signer.Mux, ref string) error {
+	_, name, err := known.Resolve(ref)
+	if err != nil || name == "" {
+		return err
+	}
+	return keyname.Check(name, len(name))
+}
+
+func candidates(choice config.Choice) []candidate {
+	var all []candidate
+	for _, c := range choice.Candidates {
+		all = append(all, candidate(c))
+	}
+	return all
+}
+
+func (a *app) printEffective(e effective) error {
+	fmt.Fprintf(a.stdout, "%s, on %s\n\n", cmp.Or(e.File, "No configuration file"), e.Platform)
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "REGISTRY\tKEY\tWRITTEN IN")
+	for _, r := range append(e.Registries, ofRegistry{"any other", e.Keys}) {
+		for i, k := range r.Keys {
+			if i > 0 {
+				r.Registry = ""
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", r.Registry, k.Ref, k.Source)
+		}
+	}
+	fmt.Fprintln(w, "\nREGISTRY\tITS TOKENS MAY COME FROM")
+	for _, pair := range e.Realms {
+		fmt.Fprintf(w, "%s\t%s\n", pair.Registry, pair.Realm)
+	}
+	fmt.Fprint(w, "any\titself\n")
+	for i, name := range e.Insecure {
+		if i == 0 {
+			fmt.Fprintln(w, "\nPLAIN HTTP IS ALLOWED TO\t")
+		}
+		fmt.Fprintf(w, "%s\t\n", name)
+	}
+	return w.Flush()
+}

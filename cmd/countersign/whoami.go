@@ -1,0 +1,102 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/config"
+)
+
+func (a *app) whoamiCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "whoami [URL]",
+		Short: "Tell which key is used, where it is from, and why",
+		Long: `Tell which key is used for URL, or where no registry has its own: its fingerprint,
+its public half, where it is written to use it, and what was passed over. It
+signs nothing.`,
+		Example: "  countersign whoami\n  countersign whoami https://registry.example.com",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.whoami(cmd.Context(), args, asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as an object, as docs/configuration.md describes it")
+	return cmd
+}
+
+func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
+	query, err := a.query(args)
+	if err != nil {
+		return err
+	}
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	_, e, err := c.Choose(query).Open(ctx, a.backends(c))
+	if err != nil {
+		err = explained{err}
+	}
+	if asJSON {
+		return cmp.Or(err, a.printJSON(e))
+	}
+	return cmp.Or(err, a.printExplanation(e))
+}
+
+// query asks for the key of the registry at the URL in args, if there is one.
+func (a *app) query(args []string) (config.Query, error) {
+	query := config.Here(a.key)
+	if len(args) == 0 {
+		return query, nil
+	}
+	if err := checkURL(args[0]); err != nil {
+		return query, err
+	}
+	registry, err := url.Parse(args[0])
+	query.Registry = registry
+	return query, err
+}
+
+// printExplanation starts with the key, as "key show" does.
+func (a *app) printExplanation(e config.Explanation) error {
+	if e.PublicKey != "" {
+		fmt.Fprintf(a.stdout, "%s\n%s\n\n", e.Fingerprint, e.PublicKey)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
+	if e.Registry != "" {
+		fmt.Fprintf(w, "for\t%s\n", e.Registry)
+	}
+	var others []config.Tried
+	for _, t := range e.Tried {
+		if t.Outcome != config.Taken {
+			others = append(others, t)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\n", t.Outcome, t)
+	}
+	for _, t := range others {
+		fmt.Fprintf(w, "%s\t%s\n\t%s\n", t.Outcome, t, t.Reason)
+	}
+	return w.Flush()
+}
+
+// explained is an error of a choice whose explanation has been printed: it does
+// not list again what was passed over.
+type explained struct{ error }
+
+func (e explained) Error() string {
+	var lines []string
+	for line := range strings.Lines(e.error.Error()) {
+		if !strings.HasPrefix(line, "  passed over: ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func (e explained) Unwrap() error { return e.error }
