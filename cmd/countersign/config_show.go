@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -119,11 +120,9 @@ func (a *app) printEffective(e effective) error {
 		fmt.Fprintf(w, "%s\t%s\n", pair.Registry, pair.Realm)
 	}
 	fmt.Fprint(w, "any\titself\n")
-	for i, name := range e.Insecure {
-		if i == 0 {
-			fmt.Fprintln(w, "\nPLAIN HTTP IS ALLOWED TO\t")
-		}
-		fmt.Fprintf(w, "%s\t\n", name)
+	if err := w.Flush(); err != nil || len(e.Insecure) == 0 {
+		return err
 	}
-	return w.Flush()
+	_, err := fmt.Fprintf(a.stdout, "\nPLAIN HTTP IS ALLOWED TO\n%s\n", strings.Join(e.Insecure, "\n"))
+	return err
 }
