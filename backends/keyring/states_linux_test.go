@@ -29,7 +29,7 @@ type state struct {
 var secretServiceOnly = settings{Stores: []keyring.Store{keyring.SecretService}}
 
 func withPrompt(d time.Duration) settings {
-	s := secretServiceOnly
+	s := patient(keyring.SecretService)
 	s.PromptTimeout = d
 	return s
 }

@@ -48,8 +48,9 @@ func (d *Display) AwaitPrompt() {
 	d.until("no prompt opened", d.focus)
 }
 
-// Answer types the password into the open prompt, until it closes: a key may be
-// lost while the window is being drawn.
+// Answer types the password into the open prompt. A key may be lost while the
+// window is being drawn, and then the prompt asks again; while it is thinking
+// about an answer, typing into it would make the next one wrong.
 func (d *Display) Answer(password string) {
 	d.t.Helper()
 	d.AwaitPrompt()
@@ -59,7 +60,12 @@ func (d *Display) Answer(password string) {
 			d.xdotool("type", password)
 			d.xdotool("key", "Return")
 		}
-		return !d.isOpen()
+		for range 100 {
+			if !d.isOpen() {
+				return true
+			}
+		}
+		return false
 	})
 }
 
@@ -94,7 +100,7 @@ func (d *Display) focus() bool {
 // milliseconds.
 func (d *Display) until(complaint string, done func() bool) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	for !done() {
 		if ctx.Err() != nil {

@@ -108,10 +108,11 @@ func generateObjects(s *store) {
 	}
 }
 
-// looks reports whether name is taken, a moment before that is needed.
-func looks(ctx context.Context, s *store, name string) error {
+// looks reports whether name is taken, a moment before that is needed: another
+// caller looks in that moment too.
+func looks(ctx context.Context, s *store, name string, meet func()) error {
 	_, err := s.Memory.Open(ctx, name)
-	yield()
+	meet()
 	if err == nil {
 		return fmt.Errorf("%w: %s", signer.ErrExists, name)
 	}
@@ -120,9 +121,9 @@ func looks(ctx context.Context, s *store, name string) error {
 
 func generateLooks(s *store) {
 	generateOverwrites(s)
-	overwrite := s.generate
+	overwrite, meet := s.generate, meeting(2)
 	s.generate = func(ctx context.Context, name string) (signer.Signer, error) {
-		if err := looks(ctx, s, name); err != nil {
+		if err := looks(ctx, s, name, meet); err != nil {
 			return nil, err
 		}
 		return overwrite(ctx, name)
@@ -141,9 +142,9 @@ func importOverwrites(s *store) {
 
 func importLooks(s *store) {
 	importOverwrites(s)
-	overwrite := s.importKey
+	overwrite, meet := s.importKey, meeting(2)
 	s.importKey = func(ctx context.Context, name string, key crypto.Signer) error {
-		if err := looks(ctx, s, name); err != nil {
+		if err := looks(ctx, s, name, meet); err != nil {
 			return err
 		}
 		return overwrite(ctx, name, key)

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
@@ -74,13 +73,13 @@ func brokenSigners() []broken {
 	}
 }
 
-// races signs what lies in a buffer that all goroutines share. It yields
-// between filling and using it, so no luck is needed to see it.
+// races signs what lies in a buffer that all goroutines share.
 func races(_ context.Context, _ crypto.Signer, s signer.Signer) signFunc {
 	var shared []byte
+	meet := meeting(2)
 	return func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 		shared = append(shared[:0], msg...)
-		runtime.Gosched()
+		meet()
 		return s.Sign(ctx, shared)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 
@@ -107,17 +107,19 @@ func openSays(one, other error) func(*store) {
 	}
 }
 
+// racesInOpen opens what the last of all callers asked for.
 func racesInOpen(s *store) {
 	var shared string
+	meet := meeting(16) // as many as the suite has open at once
 	s.open = func(ctx context.Context, name string) (signer.Signer, error) {
 		shared = name
-		runtime.Gosched()
+		meet()
 		return s.Memory.Open(ctx, shared)
 	}
 }
 
-// sharesFailure reads a key once for all callers, until one of them gives up.
-// It yields so that they meet.
+// sharesFailure reads a key once for all callers, until one of them gives up,
+// which it waits for.
 func sharesFailure(s *store) {
 	type reading struct {
 		cancel context.CancelFunc
@@ -125,6 +127,8 @@ func sharesFailure(s *store) {
 	}
 	var mu sync.Mutex
 	readings := map[string]reading{}
+	gaveUp := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(gaveUp) })
 	join := func(ctx context.Context, name string) reading {
 		mu.Lock()
 		defer mu.Unlock()
@@ -132,7 +136,7 @@ func sharesFailure(s *store) {
 		if !ok {
 			ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 			r = reading{cancel, sync.OnceValues(func() (signer.Signer, error) {
-				yield()
+				<-gaveUp
 				return s.Memory.Open(ctx, name)
 			})}
 			readings[name] = r
@@ -141,14 +145,21 @@ func sharesFailure(s *store) {
 	}
 	s.open = func(ctx context.Context, name string) (signer.Signer, error) {
 		r := join(ctx, name)
-		defer context.AfterFunc(ctx, r.cancel)()
+		defer context.AfterFunc(ctx, func() { r.cancel(); tell() })()
 		return r.wait()
 	}
 }
 
-func yield() {
-	for range 1000 {
-		runtime.Gosched()
+// meeting returns a function that keeps its first n callers until all are there,
+// so that no luck is needed to see them race.
+func meeting(n int64) func() {
+	var came atomic.Int64
+	complete := make(chan struct{})
+	return func() {
+		if came.Add(1) == n {
+			close(complete)
+		}
+		<-complete
 	}
 }
 
