@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/countersign/countersign/backends/env"
@@ -19,11 +20,22 @@ const promptTimeout = 2 * time.Minute
 // for children, and somebody is asked where somebody is there.
 func (a *app) backends(c *config.Config) signer.Mux {
 	m := c.Backends()
-	if k := m["keyring"].(*keyring.Backend); k.PromptTimeout == 0 && a.passphrase() != nil {
+	if k := m["keyring"].(*keyring.Backend); k.PromptTimeout == 0 && a.hasTerminal() {
 		k.PromptTimeout = promptTimeout
 	}
 	m["env"] = &env.Backend{Unset: true, Passphrase: a.passphrase()}
 	m["file"] = &file.Backend{Passphrase: a.passphrase()}
+	return m
+}
+
+// quietBackends ask nobody, whoever is there. Of pass, only gpg itself can be kept
+// from asking.
+func (a *app) quietBackends(c *config.Config) signer.Mux {
+	const options = "PASSWORD_STORE_GPG_OPTS"
+	os.Setenv(options, os.Getenv(options)+" --pinentry-mode=error")
+	m := c.Backends()
+	m["keyring"].(*keyring.Backend).PromptTimeout = 0
+	m["file"].(*file.Backend).Passphrase = nil
 	return m
 }
 

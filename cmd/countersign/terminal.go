@@ -2,59 +2,120 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/countersign/countersign/signer"
 )
 
+// errNo is the answer of somebody who was asked and does not want it.
+var errNo = errors.New("the answer was not yes")
+
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// passphrase returns nil where no terminal is: nobody could answer. The prompt is
-// shown on stderr; stdin may hold what is to be signed, so the answer comes from
-// the terminal itself.
+// hasTerminal reports whether somebody is there to be asked. Questions are shown
+// on stderr; stdin may hold what is to be signed, so answers come from the
+// terminal itself.
+func (a *app) hasTerminal() bool { return isTerminal(a.stderr) }
+
+// passphrase returns nil where no terminal is: nobody could answer.
 func (a *app) passphrase() signer.PassphraseFunc {
-	if !isTerminal(a.stderr) {
+	if !a.hasTerminal() {
 		return nil
 	}
-	return func(ctx context.Context, prompt string) ([]byte, error) {
-		tty, err := os.Open(ttyName)
-		if err != nil {
-			return nil, err
-		}
-		defer tty.Close()
-		return a.readPassphrase(ctx, int(tty.Fd()), prompt)
-	}
+	return a.askHidden
 }
 
-// readPassphrase leaves the terminal as it was, also when ctx ends first.
-func (a *app) readPassphrase(ctx context.Context, fd int, prompt string) ([]byte, error) {
-	before, err := term.GetState(fd)
+// askHidden asks for what shall not be seen. It leaves the terminal as it was,
+// also when ctx ends first.
+func (a *app) askHidden(ctx context.Context, prompt string) ([]byte, error) {
+	tty, err := os.Open(ttyName)
+	if err != nil {
+		return nil, err
+	}
+	defer tty.Close()
+	before, err := term.GetState(int(tty.Fd()))
 	if err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.stderr, "%s: ", prompt)
 	defer fmt.Fprintln(a.stderr)
-
-	type answer struct {
-		secret []byte
-		err    error
+	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(int(tty.Fd())) })
+	if ctx.Err() != nil {
+		_ = term.Restore(int(tty.Fd()), before)
 	}
-	answered := make(chan answer, 1)
+	return secret, err
+}
+
+// checkAsk refuses what asks first where nobody can answer, before anything is
+// done. yes is what --yes says.
+func (a *app) checkAsk(yes bool) error {
+	if yes || a.hasTerminal() {
+		return nil
+	}
+	return usageError{errors.New("this asks first, and there is no terminal to ask on: give --yes to go on without")}
+}
+
+// ask returns nil if the answer is yes, and errNo for anything else.
+func (a *app) ask(ctx context.Context, yes bool, question string) error {
+	if err := a.checkAsk(yes); err != nil || yes {
+		return err
+	}
+	tty, err := os.Open(ttyName)
+	if err != nil {
+		return err
+	}
+	defer tty.Close()
+	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
+	answer, err := await(ctx, func() (string, error) { return readLine(tty) })
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errNo
+}
+
+// readLine reads no further than the line: the next one answers something else.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for b := make([]byte, 1); ; line = append(line, b[0]) {
+		n, err := r.Read(b)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if n == 0 || b[0] == '\n' {
+			return string(line), nil
+		}
+	}
+}
+
+// await bounds read, which knows no context, by ctx.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		val T
+		err error
+	}
+	done := make(chan result, 1)
 	go func() {
-		secret, err := term.ReadPassword(fd)
-		answered <- answer{secret, err}
+		val, err := read()
+		done <- result{val, err}
 	}()
 	select {
-	case got := <-answered:
-		return got.secret, got.err
+	case r := <-done:
+		return r.val, r.err
 	case <-ctx.Done():
-		_ = term.Restore(fd, before)
-		return nil, ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }

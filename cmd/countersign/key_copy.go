@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
+)
+
+func (a *app) keyCopyCmd() *cobra.Command {
+	var deleteSource, yes bool
+	cmd := &cobra.Command{
+		Use:   "copy FROM TO",
+		Short: "Copy a key from one store to another",
+		Long: `Copy the key FROM to the name TO, in the same store or in another. The copy is
+read back and tried before its public half is printed. A key that is there already
+is left as it is.
+
+With --delete-source, FROM is deleted once the copy has been tried.`,
+		Example: "  countersign key copy file:~/.ollama/id_ed25519 keyring:ollama",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if deleteSource {
+				return a.moveKey(cmd.Context(), args[0], args[1], yes)
+			}
+			return a.copyKey(cmd.Context(), args[0], args[1])
+		},
+	}
+	cmd.Flags().BoolVar(&deleteSource, "delete-source", false, "delete FROM once the copy has been tried; asks first")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (a *app) copyKey(ctx context.Context, from, to string) error {
+	pub, err := a.putCopy(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	return a.printKey(pub)
+}
+
+// moveKey makes sure that it may delete before it copies anything.
+func (a *app) moveKey(ctx context.Context, from, to string, yes bool) error {
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	source, name, err := able[signer.Deleter](a.backends(c), "delete", from)
+	if err != nil {
+		return err
+	}
+	if err := a.checkAsk(yes); err != nil {
+		return err
+	}
+	pub, err := a.putCopy(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	if err := a.printKey(pub); err != nil {
+		return err
+	}
+	err = a.ask(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
+	if err == nil {
+		err = source.Delete(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n  the copy is good, and the source was kept", signer.Wrap("delete", from, err))
+	}
+	return nil
+}
+
+func (a *app) putCopy(ctx context.Context, from, to string) (ssh.PublicKey, error) {
+	if from == to {
+		return nil, usageError{errors.New("source and target are the same key")}
+	}
+	c, err := config.Load()
+	if err != nil {
+		return nil, err
+	}
+	target, err := a.targetFor(c, "import", to)
+	if err != nil {
+		return nil, err
+	}
+	source, name, err := able[signer.Exporter](a.backends(c), "export", from)
+	if err != nil {
+		return nil, err
+	}
+	key, err := source.Export(ctx, name)
+	if err != nil {
+		return nil, signer.Wrap("export", from, err)
+	}
+	pub, err := target.put(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n  %s was not changed", err, from)
+	}
+	return pub, nil
+}

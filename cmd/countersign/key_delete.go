@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
+)
+
+func (a *app) keyDeleteCmd() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "delete REF",
+		Short:   "Delete a key for good",
+		Example: "  countersign key delete keyring:ollama",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteKey(cmd.Context(), args[0], yes) },
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (a *app) deleteKey(ctx context.Context, ref string, yes bool) error {
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	store, name, err := able[signer.Deleter](a.backends(c), "delete", ref)
+	if err != nil {
+		return err
+	}
+	question, err := deleteQuestion(ctx, a.quietBackends(c), ref)
+	if err == nil {
+		err = a.ask(ctx, yes, question)
+	}
+	if err == nil {
+		err = store.Delete(ctx, name)
+	}
+	return signer.Wrap("delete", ref, err)
+}
+
+// deleteQuestion names the key, if that can be told without asking for anything.
+func deleteQuestion(ctx context.Context, quiet signer.Mux, ref string) (string, error) {
+	key, err := quiet.Open(ctx, ref)
+	switch e := (*signer.Error)(nil); {
+	case err == nil:
+		return fmt.Sprintf("Delete %s, the key %s, for good?", ref, ssh.FingerprintSHA256(key.PublicKey())), nil
+	case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrName):
+		errors.As(err, &e)
+		return "", e.Err
+	}
+	return fmt.Sprintf("Delete %s for good?", ref), nil
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
+)
+
+func (a *app) keyGenerateCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "generate REF",
+		Short:   "Make an Ed25519 key in a store and print its public half",
+		Example: "  countersign key generate keyring:ollama\n  countersign key generate file:~/.ollama/id_ed25519",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) generateKey(ctx context.Context, ref string) error {
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	store, name, err := able[signer.Generator](a.backends(c), "generate", ref)
+	if err != nil {
+		return err
+	}
+	key, err := store.Generate(ctx, name)
+	if err != nil {
+		return signer.Wrap("generate", ref, err)
+	}
+	return a.printKey(key.PublicKey())
+}

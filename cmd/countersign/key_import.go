@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/signer"
+)
+
+func (a *app) keyImportCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import REF [FILE]",
+		Short: "Put a key from a file or stdin into a store",
+		Long: `Put the private key in FILE, or on stdin, into a store: OpenSSH or PEM; Ed25519,
+ECDSA or RSA. It is read back and tried before its public half is printed. A key
+that is in the store already is left as it is.`,
+		Example: "  countersign key import keyring:ollama ~/.ollama/id_ed25519",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.importKey(cmd.Context(), args[0], args[1:]...) },
+	}
+}
+
+func (a *app) importKey(ctx context.Context, to string, path ...string) error {
+	c, err := config.Load()
+	if err != nil {
+		return err
+	}
+	target, err := a.targetFor(c, "import", to)
+	if err != nil {
+		return err
+	}
+	key, err := a.readKey(ctx, path...)
+	if err != nil {
+		return err
+	}
+	pub, err := target.put(ctx, key)
+	if err != nil {
+		return err
+	}
+	return a.printKey(pub)
+}
+
+// readKey reads a private key from a file, or else from stdin.
+func (a *app) readKey(ctx context.Context, path ...string) (crypto.Signer, error) {
+	if len(path) > 0 {
+		key, err := (&file.Backend{Passphrase: a.passphrase()}).Export(ctx, path[0])
+		if err != nil {
+			return nil, signer.Wrap("read", "file:"+path[0], err)
+		}
+		return key, nil
+	}
+	if isTerminal(a.stdin) {
+		return nil, usageError{errors.New("stdin is a terminal: name the key's FILE, or pipe the key in")}
+	}
+	data, err := io.ReadAll(io.LimitReader(a.stdin, keyfile.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading stdin: %w", err)
+	}
+	defer clear(data)
+	if len(data) > keyfile.MaxSize {
+		return nil, fmt.Errorf("stdin is no key: it has more than %d bytes", keyfile.MaxSize)
+	}
+	key, err := signer.ParsePrivateKey(ctx, data, a.passphrase())
+	if err != nil {
+		return nil, fmt.Errorf("stdin: %w", err)
+	}
+	return key, nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
+)
+
+// A listedKey is a line of key list. Its JSON form does not change; docs/keys.md
+// describes it.
+type listedKey struct {
+	Ref         string `json:"ref"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Type        string `json:"type,omitempty"`
+	PublicKey   string `json:"public_key,omitempty"` // as in authorized_keys
+	Comment     string `json:"comment,omitempty"`
+	Problem     string `json:"problem,omitempty"` // a word that does not change
+	Reason      string `json:"reason,omitempty"`
+}
+
+// A lister gathers keys, and asks nobody for anything.
+type lister struct {
+	mux    signer.Mux
+	keys   map[string]listedKey // by reference
+	failed map[string]error     // by the scheme of the store that could not tell
+}
+
+func newLister(m signer.Mux) *lister {
+	return &lister{m, map[string]listedKey{}, map[string]error{}}
+}
+
+func (l *lister) sorted() []listedKey {
+	keys := slices.AppendSeq([]listedKey{}, maps.Values(l.keys))
+	slices.SortFunc(keys, func(x, y listedKey) int { return cmp.Compare(x.Ref, y.Ref) })
+	return keys
+}
+
+// addStores adds the keys of the stores that can name them.
+func (l *lister) addStores(ctx context.Context) {
+	for scheme, backend := range l.mux {
+		store, ok := backend.(signer.Lister)
+		if !ok {
+			continue
+		}
+		infos, err := store.List(ctx)
+		if err != nil {
+			l.failed[scheme] = signer.Wrap("list", scheme+":", err)
+		}
+		for _, info := range infos {
+			ref := scheme + ":" + info.Name
+			var err error
+			if !mayAsk(scheme) {
+				info.PublicKey, err = l.look(ctx, ref)
+			}
+			l.add(ref, info, err)
+		}
+	}
+}
+
+// addChosen adds the keys that would be used here, if they are there and were
+// not listed.
+func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
+	for _, candidate := range choice.Candidates {
+		scheme, name, _ := strings.Cut(candidate.Ref, ":")
+		_, listed := l.keys[candidate.Ref]
+		if listed || l.failed[scheme] != nil || mayAsk(scheme) {
+			continue
+		}
+		pub, err := l.look(ctx, candidate.Ref)
+		switch {
+		case errors.Is(err, signer.ErrName):
+			return err
+		case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrUnavailable):
+			continue
+		}
+		l.add(candidate.Ref, signer.Info{Name: name, PublicKey: pub}, err)
+	}
+	return nil
+}
+
+// mayAsk knows that the Keychain asks somebody before another program's item is
+// read, and does not tell beforehand.
+func mayAsk(scheme string) bool { return scheme == "keyring" && runtime.GOOS == "darwin" }
+
+// look opens a key to learn its public half, and what keeps it from signing.
+func (l *lister) look(ctx context.Context, ref string) (ssh.PublicKey, error) {
+	key, err := l.mux.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	store, name, err := able[signer.Exporter](l.mux, "export", ref)
+	if err == nil {
+		_, err = store.Export(ctx, name) // a passphrase does not show before it is needed
+	}
+	if errors.Is(err, signer.ErrLocked) {
+		return key.PublicKey(), errPassphrase
+	}
+	return key.PublicKey(), nil
+}
+
+func (l *lister) add(ref string, info signer.Info, err error) {
+	key := listedKey{Ref: ref, Comment: info.Comment}
+	if info.PublicKey != nil {
+		key.Fingerprint, key.Type = ssh.FingerprintSHA256(info.PublicKey), info.PublicKey.Type()
+		key.PublicKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(info.PublicKey)))
+	}
+	if err != nil {
+		key.Problem, key.Reason = problem(err), reason(err)
+	}
+	l.keys[ref] = key
+}
+
+var errPassphrase = fmt.Errorf("%w: it has a passphrase", signer.ErrLocked)
+
+// problem is one of the words that docs/keys.md explains.
+func problem(err error) string {
+	for _, p := range []struct {
+		is   error
+		word string
+	}{
+		{context.DeadlineExceeded, "no answer"},
+		{signer.ErrLocked, "locked"},
+		{signer.ErrDenied, "denied"},
+		{signer.ErrInsecure, "insecure"},
+		{signer.ErrUnsupported, "unsupported"},
+	} {
+		if errors.Is(err, p.is) {
+			return p.word
+		}
+	}
+	return "damaged"
+}
+
+// reason leaves out the reference, which stands beside it.
+func reason(err error) string {
+	if e, ok := errors.AsType[*signer.Error](err); ok {
+		err = e.Err
+	}
+	return err.Error()
+}
