@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"go/token"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/ollama/ollama/auth"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/ollama"
+)
+
+// authFuncs are the functions of Ollama's package auth, and ours of that name.
+var authFuncs = map[string]struct{ theirs, ours any }{
+	"Sign":         {auth.Sign, ollama.Sign},
+	"GetPublicKey": {auth.GetPublicKey, ollama.GetPublicKey},
+	"NewNonce":     {auth.NewNonce, ollama.NewNonce},
+}
+
+// TestAuthFuncs: a program can change its import path and nothing else.
+func TestAuthFuncs(t *testing.T) {
+	s := ollamaSource(t, "auth")
+	exported := 0
+	for name := range s.decls {
+		if !token.IsExported(name) {
+			continue
+		}
+		exported++
+		f, ok := authFuncs[name]
+		if !ok {
+			t.Errorf("Ollama's package auth has %s, which package ollama lacks", name)
+		} else if theirs, ours := reflect.TypeOf(f.theirs), reflect.TypeOf(f.ours); theirs != ours {
+			t.Errorf("%s is a %s in Ollama's package, and a %s in ours", name, theirs, ours)
+		}
+	}
+	if exported != len(authFuncs) {
+		t.Errorf("Ollama's package auth has %d functions, want %d", exported, len(authFuncs))
+	}
+}
+
+// TestAuthResults gives both packages Ollama's own key file, with nothing else
+// configured.
+func TestAuthResults(t *testing.T) {
+	setHome(t, newHome(t))
+	theirs, err := auth.GetPublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := ollama.GetPublicKey(); err != nil || ours != theirs {
+		t.Errorf("public key: got %q, %v; want %q", ours, err, theirs)
+	}
+	for _, text := range []string{
+		"POST,/api/me?ts=1700000000",
+		"GET,https://registry.ollama.ai/v2/token?nonce=8PHy8_T19vf4-fr7_P3-_w&scope=repository%3Alibrary%2Fllama3%3Apull&service=ollama.com&ts=1700000000,ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ==",
+		"a text of the program's own",
+		"",
+	} {
+		theirs, err := auth.Sign(t.Context(), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ours, err := ollama.Sign(t.Context(), []byte(text)); err != nil || ours != theirs {
+			t.Errorf("signature of %q: got %q, %v; want %q", text, ours, err, theirs)
+		}
+		if _, err := challenge.Verify(theirs, []byte(text)); err != nil {
+			t.Errorf("signature of %q: %v", text, err)
+		}
+	}
+}
+
+func TestAuthNonces(t *testing.T) {
+	for _, length := range []int{0, 1, 16, 17, 64, 65} {
+		read := func(newNonce func(io.Reader, int) (string, error)) (string, error) {
+			return newNonce(strings.NewReader(strings.Repeat("\xfb\xff\x00~", 16)), length)
+		}
+		theirs, theirErr := read(auth.NewNonce)
+		if ours, err := read(ollama.NewNonce); ours != theirs || err != theirErr {
+			t.Errorf("%d bytes: got %q, %v; want %q, %v", length, ours, err, theirs, theirErr)
+		}
+	}
+}
+
+// TestSignInURLs runs the two functions of Ollama that print one. They are not
+// exported, or only on two platforms, so they are taken from its source.
+func TestSignInURLs(t *testing.T) {
+	home := newHome(t)
+	for _, c := range []struct{ dir, function, call, after string }{
+		{"server", "signinURL", "signinURL()", ""},
+		{"app/auth", "BuildConnectURL", `BuildConnectURL("https://ollama.com")`, "&launch=true"},
+	} {
+		t.Run(c.function, func(t *testing.T) {
+			code, err := ollamaSource(t, c.dir).extract("main", c.function)
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs := runIn(t, home, code+"func main() {\n\ts, err := "+c.call+"\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\tprint(s)\n}\n")
+			u, err := url.Parse(theirs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, err := ollama.SignInURL("https://ollama.com", readPublicKey(t, home), u.Query().Get("name"))
+			if err != nil || ours+c.after != theirs {
+				t.Errorf("got %s, %v\nwant %s", ours, err, theirs)
+			}
+		})
+	}
+}
+
+func ollamaSource(t *testing.T, dir string) *source {
+	t.Helper()
+	root, err := moduleDir(ollamaModule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := load(filepath.Join(root, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// runIn compiles code and returns what it prints with that home directory.
+func runIn(t *testing.T, home, code string) string {
+	t.Helper()
+	dir := t.TempDir()
+	file, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
+	if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", program, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, code)
+	}
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "HOME="+home, "USERPROFILE="+home)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// newHome returns a home directory with a key where Ollama has its own.
+func newHome(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, ".ollama"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, ".ollama", "id_ed25519"), pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return home
+}
+
+// setHome makes home the home directory, and leaves the keychain and the
+// configuration of whoever runs the tests out of it.
+func setHome(t *testing.T, home string) {
+	t.Helper()
+	config := filepath.Join(home, "config.toml")
+	if err := os.WriteFile(config, []byte("[keyring]\nstores = []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"HOME": home, "USERPROFILE": home, "COUNTERSIGN_CONFIG": config, "COUNTERSIGN_KEY": ""} {
+		t.Setenv(name, value)
+	}
+	for _, name := range []string{"OLLAMA_KEY", "OLLAMA_KEY_FILE", "CREDENTIALS_DIRECTORY"} {
+		t.Setenv(name, "") // to restore it
+		os.Unsetenv(name)
+	}
+}
+
+func readPublicKey(t *testing.T, home string) ssh.PublicKey {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(home, ".ollama", "id_ed25519"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.PublicKey()
+}
