@@ -1,7 +1,6 @@
 package file
 
 import (
-	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -15,33 +14,20 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// store writes key to path and its public half to path.pub. Nobody is asked for
-// a passphrase in vain.
-func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) error {
-	comment, err := b.comment()
-	if err != nil {
-		return err
-	}
-	key, pub, err := prepare(key)
-	if err != nil {
-		return err
-	}
-	pubThere, err := checkFree(path, pub)
-	if err != nil {
-		return denied(err)
-	}
-	private, err := b.marshal(ctx, path, key, comment)
+// store writes key to path and its public half to path.pub. Both are complete
+// and on disk under temporary names before they get their own, the key first.
+// Wherever the process is killed, there is no key or a whole one, and at worst
+// a temporary file that nothing reads.
+func store(path string, key crypto.Signer) error {
+	private, pub, err := marshal(key)
 	if err != nil {
 		return err
 	}
 	defer clear(private)
-	return write(path, private, publicLine(pub, comment), pubThere)
-}
-
-// write makes both files complete and on disk under temporary names before they
-// get their own, the key first. Wherever the process is killed, there is no key
-// or a whole one, and at worst a temporary file that nothing reads.
-func write(path string, private, public []byte, pubThere bool) error {
+	pubThere, err := checkFree(path, pub)
+	if err != nil {
+		return denied(err)
+	}
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return denied(err)
 	}
@@ -50,7 +36,7 @@ func write(path string, private, public []byte, pubThere bool) error {
 		return denied(err)
 	}
 	defer os.Remove(keyTemp)
-	pubTemp, err := writeTemp(path, public, 0o644)
+	pubTemp, err := writeTemp(path, publicLine(pub), 0o644)
 	if err != nil {
 		return denied(err)
 	}
@@ -94,12 +80,6 @@ func taken(path string) error {
 	}
 	return fmt.Errorf("%w: %s: choose another name, or delete it first", signer.ErrExists, path)
 }
-
-// The names of temporary files.
-const (
-	tempPrefix = ".countersign-"
-	tempSuffix = ".tmp"
-)
 
 // writeTemp writes data to a new file in the directory of path and returns its
 // name. The mode does not depend on the umask.

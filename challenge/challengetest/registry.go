@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ type Config struct {
 
 	// Realm is what follows the origin in the realm of a challenge; "" means
 	// "/v2/token". It may have a query, which clients must keep, and "?" alone
-	// makes a realm without a path.
+	// makes a realm without a path. With an origin of its own, it is what clients
+	// know behind a proxy.
 	Realm string
 
 	// Login gives the token endpoint an origin of its own, as ollama.com is
@@ -100,8 +102,11 @@ func Start(c Config) (*Registry, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	path, _, _ := strings.Cut(c.Realm, "?")
-	r := &Registry{config: c, tokenPath: cmp.Or(path, "/"), tokens: newIssuer(c.TTL)}
+	realm, err := url.Parse(c.Realm)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{config: c, tokenPath: cmp.Or(realm.EscapedPath(), "/"), tokens: newIssuer(c.TTL)}
 	if err := r.start(); err != nil {
 		return nil, err
 	}
@@ -123,9 +128,13 @@ func (r *Registry) start() error {
 		return err
 	}
 	r.URL, r.otherURL = r.origin(main), r.origin(other)
-	r.realm = r.URL + r.config.Realm
-	if r.config.Login {
+	switch {
+	case strings.Contains(r.config.Realm, "://"):
+		r.realm = r.config.Realm
+	case r.config.Login:
 		r.realm = r.otherURL + r.config.Realm
+	default:
+		r.realm = r.URL + r.config.Realm
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
