@@ -20,13 +20,18 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command as a user would; testdata holds the scripts. Each
 // has a home directory of its own, no keychain and no key.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", env.WorkDir+"/home")
-			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+env.WorkDir+"/no-bus")
-			return os.Mkdir(env.WorkDir+"/home", 0o700)
-		},
+	p := scripts("testdata")
+	p.Setup = func(env *testscript.Env) error {
+		env.Setenv("HOME", env.WorkDir+"/home")
+		env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+env.WorkDir+"/no-bus")
+		return os.Mkdir(env.WorkDir+"/home", 0o700)
+	}
+	testscript.Run(t, p)
+}
+
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": startRegistry,
 			"exits":    exits,
@@ -34,7 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-	})
+	}
 }
 
 // faults are what a script can have a registry do wrong, by name.
