@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/99designs/keyring v1.2.2
 	github.com/cenkalti/backoff/v7 v7.0.3
+	github.com/cli/browser v1.3.0
 	github.com/danieljoos/wincred v1.1.2
 	github.com/godbus/dbus v0.0.0-20190726142602-4481cbc300e2
 	github.com/gofrs/flock v0.13.0

@@ -131,6 +131,16 @@ func (c *Client) exchange(ctx context.Context, a *ask, key signer.Signer, id key
 	})
 }
 
+// CheckPlain returns ErrRealm for a URL of plain http to a host that is neither
+// this machine nor in Insecure: nothing that c signs may go there.
+func (c *Client) CheckPlain(u *url.URL) error {
+	o, err := originOf(u)
+	if err != nil {
+		return err
+	}
+	return c.policy().checkPlain(o, o)
+}
+
 func (c *Client) policy() realmPolicy {
 	pairs := c.Realms
 	if pairs == nil {

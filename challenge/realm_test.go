@@ -128,3 +128,24 @@ func TestNoPairs(t *testing.T) {
 		t.Errorf("an empty list allows a shipped pair: %v", err)
 	}
 }
+
+func TestCheckPlain(t *testing.T) {
+	c := &Client{Insecure: []string{"registry.lan:5000"}}
+	for text, want := range map[string]error{
+		"https://ollama.com":       nil,
+		"http://127.0.0.1:5000":    nil,
+		"http://localhost":         nil,
+		"http://REGISTRY.lan:5000": nil,
+		"http://registry.lan":      ErrRealm,
+		"http://ollama.com":        ErrRealm,
+		"http:///":                 ErrRealm,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CheckPlain(u); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
+	}
+}

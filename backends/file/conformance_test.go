@@ -14,8 +14,8 @@ func TestConformance(t *testing.T) {
 	signertest.Run(t, func(t *testing.T) signertest.Store {
 		dir := tempDir(t)
 		return signertest.Store{
-			Backend:  new(file.Backend),
-			Name:     func(n int) string { return filepath.Join(dir, strconv.Itoa(n)) },
+			Backend:  &file.Backend{Dir: filepath.Join(dir, "keys")},
+			Name:     strconv.Itoa,
 			BadNames: []string{"~somebody/.ollama/id_ed25519", "directory/of/keys/"},
 			Snapshot: func(t *testing.T) []string {
 				var lines []string

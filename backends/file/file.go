@@ -1,7 +1,7 @@
 // Package file keeps private keys in files.
 //
 // A name is a path: file:~/.ollama/id_ed25519. A leading ~ is the home
-// directory; nothing else is expanded.
+// directory; nothing else is expanded. A relative path is found in Backend.Dir.
 package file
 
 import (
@@ -27,9 +27,23 @@ import (
 // Its methods fail at once if their context has ended. They cannot be
 // interrupted while a file system hangs.
 type Backend struct {
+	// Dir is the folder that List looks into and in which relative names are
+	// found; it may begin with ~ as well. Empty: there is none to list, and
+	// names are relative to the working directory.
+	Dir string
+
 	// Passphrase is asked for the passphrase of an encrypted key, with a prompt
 	// that names the key and its file. Nil: nobody can answer.
 	Passphrase signer.PassphraseFunc
+
+	// NewPassphrase is asked for the passphrase of a key that is about to be
+	// written, with a prompt that names the file. Nil: keys are written without
+	// one. An empty answer is an error: no key is left open by mistake.
+	NewPassphrase signer.PassphraseFunc
+
+	// Comment is written into keys and .pub files; empty means "countersign".
+	// It is one line of at most 1024 bytes, without control characters.
+	Comment string
 }
 
 var _ interface {
@@ -37,22 +51,27 @@ var _ interface {
 	signer.Generator
 	signer.Importer
 	signer.Exporter
+	signer.Lister
 	signer.Deleter
 } = (*Backend)(nil)
 
 // Open reads the key file that name is the path of. The Signer is a
 // [signer.Staler]: it notices when another key takes the file's place, as in a
 // Kubernetes secret. An encrypted OpenSSH key is unlocked at its first Sign.
-// ErrUnavailable: name starts with ~ and there is no home directory.
+// ErrUnavailable: the path starts with ~ and there is no home directory.
 func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
-	path, err := locate(ctx, name)
+	path, err := b.locate(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return b.open(ctx, path)
+	s, err := b.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-func (b *Backend) open(ctx context.Context, path string) (signer.Signer, error) {
+func (b *Backend) open(ctx context.Context, path string) (*fileSigner, error) {
 	data, snapshot, err := load(path)
 	if err != nil {
 		return nil, err
@@ -68,9 +87,10 @@ func (b *Backend) open(ctx context.Context, path string) (signer.Signer, error) 
 // Generate makes an Ed25519 key at the path name, with its public half beside
 // it in a file of that name and .pub, and missing directories. The key file
 // appears whole or not at all, and nothing is overwritten: ErrExists for
-// anything at either path. ErrDenied where it cannot write.
+// anything at either path. ErrDenied where it cannot write, or where no new
+// passphrase was given. The Signer does not ask for that again.
 func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, error) {
-	path, err := locate(ctx, name)
+	path, err := b.locate(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -79,25 +99,36 @@ func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, err
 		return nil, err
 	}
 	defer clear(key)
-	if err := store(path, key); err != nil {
+	if err := b.store(ctx, path, key); err != nil {
 		return nil, err
 	}
-	return b.open(ctx, path)
+	s, err := b.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	made, err := signer.New(key)
+	if err != nil {
+		return nil, err
+	}
+	if isSame(made.PublicKey(), s.PublicKey()) { // nobody was quick to put another there
+		s.s = made
+	}
+	return s, nil
 }
 
-// Import writes key as Generate does, without a passphrase: Ed25519, ECDSA or
-// RSA (ErrUnsupported for others). The public half may be there already.
+// Import writes key as Generate does: Ed25519, ECDSA or RSA (ErrUnsupported for
+// others). The public half may be there already.
 func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) error {
-	path, err := locate(ctx, name)
+	path, err := b.locate(ctx, name)
 	if err != nil {
 		return err
 	}
-	return store(path, key)
+	return b.store(ctx, path, key)
 }
 
 // Export returns the private key itself, asking for its passphrase at once.
 func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error) {
-	path, err := locate(ctx, name)
+	path, err := b.locate(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +148,7 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 // It asks for no passphrase, and the key may be damaged or readable by others.
 // It refuses what is no private key, and a symbolic link: the key would stay.
 func (b *Backend) Delete(ctx context.Context, name string) error {
-	path, err := locate(ctx, name)
+	path, err := b.locate(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func TestOpenWhatSSHKeygenMakes(t *testing.T) {
 // Each cipher works, or the error names the command that converts the key, and
 // the command does.
 func TestCiphers(t *testing.T) {
-	b := &file.Backend{Passphrase: func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }}
+	b := &file.Backend{Passphrase: says("secret")}
 	var works []string
 	for _, cipher := range sshkeygen.Ciphers(t) {
 		path := sshkeygen.New(t, "-N", "secret", "-Z", cipher)
@@ -68,7 +69,7 @@ func TestCiphers(t *testing.T) {
 // ssh-keygen can read a key that Generate made, and set a passphrase.
 func TestSSHKeygenReadsWhatGenerateMakes(t *testing.T) {
 	path := filepath.Join(tempDir(t), "key")
-	b := &file.Backend{Passphrase: func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }}
+	b := &file.Backend{Passphrase: says("secret")}
 	generated, err := b.Generate(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +81,23 @@ func TestSSHKeygenReadsWhatGenerateMakes(t *testing.T) {
 	}
 	checkSigns(t, s, generated.PublicKey())
 	checkSigns(t, s, sshkeygen.PublicKey(t, path))
+}
+
+// ssh-keygen can take a passphrase off that Generate set, and finds the comment
+// in the key itself.
+func TestSSHKeygenReadsWhatGenerateLocks(t *testing.T) {
+	path := filepath.Join(tempDir(t), "key")
+	b := &file.Backend{NewPassphrase: says("secret"), Comment: "me at home"}
+	generated, err := b.Generate(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sshkeygen.Change(t, path, "-P", "secret", "-N", "")
+	checkOpens(t, path, generated.PublicKey())
+	got, err := exec.Command("ssh-keygen", "-y", "-f", path).Output()
+	if want := line(generated.PublicKey(), "me at home"); !bytes.Equal(got, want) {
+		t.Errorf("ssh-keygen -y has %q, %v, want %q", got, err, want)
+	}
 }
 
 func TestPassphrase(t *testing.T) {

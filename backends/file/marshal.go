@@ -2,10 +2,15 @@ package file
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -13,12 +18,30 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// comment is written into keys, where ssh-keygen writes user@host.
-const comment = "countersign"
+// longestComment keeps a key file far below the size up to which it is read.
+const longestComment = 1024
 
-// marshal returns key as the content of an OpenSSH key file.
-func marshal(key crypto.Signer) ([]byte, ssh.PublicKey, error) {
-	s, err := signer.New(key) // what Open would refuse is not written
+// comment returns what is written where ssh-keygen writes user@host.
+func (b *Backend) comment() (string, error) {
+	switch {
+	case b.Comment == "":
+		return "countersign", nil
+	case len(b.Comment) > longestComment:
+		return "", fmt.Errorf("the comment has %d bytes, the longest is %d", len(b.Comment), longestComment)
+	case !isPlain(b.Comment):
+		return "", errors.New("the comment holds a line break or other control characters: leave them out")
+	}
+	return b.Comment, nil
+}
+
+func isPlain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// prepare returns key as it can be written, and its public half. What Open would
+// refuse is not written.
+func prepare(key crypto.Signer) (crypto.Signer, ssh.PublicKey, error) {
+	s, err := signer.New(key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -27,12 +50,32 @@ func marshal(key crypto.Signer) ([]byte, ssh.PublicKey, error) {
 			return nil, nil, err
 		}
 	}
-	block, err := ssh.MarshalPrivateKey(key, comment)
+	return key, s.PublicKey(), nil
+}
+
+// marshal returns key as the content of an OpenSSH key file for path.
+func (b *Backend) marshal(ctx context.Context, path string, key crypto.Signer, comment string) ([]byte, error) {
+	block, err := b.encrypt(ctx, path, key, comment)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer clear(block.Bytes)
-	return pem.EncodeToMemory(block), s.PublicKey(), nil
+	return pem.EncodeToMemory(block), nil
+}
+
+func (b *Backend) encrypt(ctx context.Context, path string, key crypto.Signer, comment string) (*pem.Block, error) {
+	if b.NewPassphrase == nil {
+		return ssh.MarshalPrivateKey(key, comment)
+	}
+	passphrase, err := b.NewPassphrase(ctx, "new passphrase for key file "+path)
+	if err != nil {
+		return nil, fmt.Errorf("new passphrase for key file %s: %w", path, err)
+	}
+	defer clear(passphrase)
+	if len(passphrase) == 0 {
+		return nil, fmt.Errorf("%w: the new passphrase for key file %s is empty: no key was written", signer.ErrDenied, path)
+	}
+	return ssh.MarshalPrivateKeyWithPassphrase(key, comment, passphrase)
 }
 
 // completeRSA returns k with what the format holds besides the primes. A key
@@ -47,16 +90,27 @@ func completeRSA(k *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 }
 
 // publicLine returns pub as the content of a .pub file.
-func publicLine(pub ssh.PublicKey) []byte {
+func publicLine(pub ssh.PublicKey, comment string) []byte {
 	return fmt.Appendf(nil, "%s %s\n", bytes.TrimSpace(ssh.MarshalAuthorizedKey(pub)), comment)
 }
 
 // isPublicHalf reports whether the file at path holds pub and no other key.
 func isPublicHalf(path string, pub ssh.PublicKey) bool {
+	got, _, err := readPublic(path)
+	return err == nil && isSame(got, pub)
+}
+
+// readPublic reads a .pub file.
+func readPublic(path string) (pub ssh.PublicKey, comment string, err error) {
 	data, _, err := keyfile.Read(path)
 	if err != nil {
-		return false
+		return nil, "", err
 	}
-	got, _, _, rest, err := ssh.ParseAuthorizedKey(data)
-	return err == nil && len(bytes.TrimSpace(rest)) == 0 && bytes.Equal(got.Marshal(), pub.Marshal())
+	pub, comment, _, rest, err := ssh.ParseAuthorizedKey(data)
+	if err == nil && len(bytes.TrimSpace(rest)) > 0 {
+		err = errors.New("more than one public key")
+	}
+	return pub, comment, err
 }
+
+func isSame(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

@@ -15,7 +15,7 @@ import (
 const longest = 4096
 
 // locate returns the path of the key file that is meant by name.
-func locate(ctx context.Context, name string) (string, error) {
+func (b *Backend) locate(ctx context.Context, name string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -28,7 +28,28 @@ func locate(ctx context.Context, name string) (string, error) {
 	if os.IsPathSeparator(name[len(name)-1]) {
 		return "", fmt.Errorf("%w: it ends as a directory does; add the name of the key file", signer.ErrName)
 	}
-	return expand(name)
+	path, err := expand(name)
+	if err != nil || b.Dir == "" || isRooted(path) {
+		return path, err
+	}
+	dir, err := b.dir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, path), nil
+}
+
+func (b *Backend) dir() (string, error) {
+	dir, err := expand(b.Dir)
+	if err != nil {
+		return "", fmt.Errorf("key folder: %w", err)
+	}
+	return dir, nil
+}
+
+// isRooted also holds for what is in no folder on Windows: C:key and \key.
+func isRooted(path string) bool {
+	return filepath.VolumeName(path) != "" || os.IsPathSeparator(path[0])
 }
 
 // expand puts the home directory in place of a leading ~, as shells do.

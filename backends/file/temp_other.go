@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-func createTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, ".countersign-*.tmp") }
+func createTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPrefix+"*"+tempSuffix) }
 
 // syncDir makes the names in dir durable.
 func syncDir(dir string) error {

@@ -24,7 +24,7 @@ func createTemp(dir string) (*os.File, error) {
 	}
 	attributes := &windows.SecurityAttributes{SecurityDescriptor: descriptor}
 	attributes.Length = uint32(unsafe.Sizeof(*attributes))
-	path := filepath.Join(dir, ".countersign-"+rand.Text()+".tmp")
+	path := filepath.Join(dir, tempPrefix+rand.Text()+tempSuffix)
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -14,20 +15,33 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// store writes key to path and its public half to path.pub. Both are complete
-// and on disk under temporary names before they get their own, the key first.
-// Wherever the process is killed, there is no key or a whole one, and at worst
-// a temporary file that nothing reads.
-func store(path string, key crypto.Signer) error {
-	private, pub, err := marshal(key)
+// store writes key to path and its public half to path.pub. Nobody is asked for
+// a passphrase in vain.
+func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) error {
+	comment, err := b.comment()
 	if err != nil {
 		return err
 	}
-	defer clear(private)
+	key, pub, err := prepare(key)
+	if err != nil {
+		return err
+	}
 	pubThere, err := checkFree(path, pub)
 	if err != nil {
 		return denied(err)
 	}
+	private, err := b.marshal(ctx, path, key, comment)
+	if err != nil {
+		return err
+	}
+	defer clear(private)
+	return write(path, private, publicLine(pub, comment), pubThere)
+}
+
+// write makes both files complete and on disk under temporary names before they
+// get their own, the key first. Wherever the process is killed, there is no key
+// or a whole one, and at worst a temporary file that nothing reads.
+func write(path string, private, public []byte, pubThere bool) error {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return denied(err)
 	}
@@ -36,7 +50,7 @@ func store(path string, key crypto.Signer) error {
 		return denied(err)
 	}
 	defer os.Remove(keyTemp)
-	pubTemp, err := writeTemp(path, publicLine(pub), 0o644)
+	pubTemp, err := writeTemp(path, public, 0o644)
 	if err != nil {
 		return denied(err)
 	}
@@ -80,6 +94,12 @@ func taken(path string) error {
 	}
 	return fmt.Errorf("%w: %s: choose another name, or delete it first", signer.ErrExists, path)
 }
+
+// The names of temporary files.
+const (
+	tempPrefix = ".countersign-"
+	tempSuffix = ".tmp"
+)
 
 // writeTemp writes data to a new file in the directory of path and returns its
 // name. The mode does not depend on the umask.

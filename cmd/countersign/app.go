@@ -31,6 +31,7 @@ type app struct {
 
 	key     string        // --key
 	timeout time.Duration // --timeout
+	quiet   bool          // --quiet
 }
 
 // usageError is a mistake in how the command was called.
@@ -51,6 +52,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	}
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("key") && a.key == "" {
 			return errors.New("--key is empty: is the variable in it set?")
@@ -61,7 +63,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		}
 		return nil
 	}
-	root.AddCommand(a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd())
+	root.AddCommand(
+		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
+		a.connectCmd(),
+	)
 	onRun(root, func() { started = true })
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

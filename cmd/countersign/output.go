@@ -1,6 +1,10 @@
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // printJSON prints a result for programs. Its fields do not change.
 func (a *app) printJSON(v any) error {
@@ -8,4 +12,39 @@ func (a *app) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// note tells a person what is going on, unless --quiet is given.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format, args...)
+	}
+}
+
+// progress shows that something is waited for: on a terminal a line that counts
+// the time, elsewhere one note.
+type progress struct {
+	app   *app
+	text  string
+	since time.Time // zero until it is shown
+}
+
+func (p *progress) show() {
+	first := p.since.IsZero()
+	if first {
+		p.since = time.Now()
+	}
+	switch {
+	case isTerminal(p.app.stderr):
+		p.app.note("\r%s (%v) ", p.text, time.Since(p.since).Round(time.Second))
+	case first:
+		p.app.note("%s\n", p.text)
+	}
+}
+
+// end leaves the line for what comes next.
+func (p *progress) end() {
+	if !p.since.IsZero() && isTerminal(p.app.stderr) {
+		p.app.note("\n")
+	}
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +36,7 @@ func scripts(dir string) testscript.Params {
 		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": startRegistry,
+			"press":    press,
 			"exits":    exits,
 			"mode":     mode,
 		},
@@ -58,18 +61,38 @@ var faults = map[string]struct {
 	"denied":          {challengetest.Tokens, challengetest.Reply(403, `{"error":"this key may not"}`)},
 	"body-cut":        {challengetest.Resources, challengetest.Cut},
 	"redirect":        {challengetest.Tokens, challengetest.Reply(302, "", "Location", "https://evil.example/")},
+	"no-api":          {challengetest.API, challengetest.Reply(404, "")},
+	"api-redirect":    {challengetest.API, challengetest.Reply(307, "", "Location", "https://evil.example/")},
+	"api-page":        {challengetest.API, challengetest.Reply(200, "<html>")},
+	"wild-name":       {challengetest.API, challengetest.Reply(200, `{"name":"\u001b[31mred"}`)},
+	"no-name":         {challengetest.API, challengetest.Reply(200, `{"name":""}`)},
+}
+
+// soon are faults that pass after one request.
+var soon = map[string]challengetest.Fault{
+	"not-yet":     challengetest.Reply(401, `{"error":"unauthorized"}`),
+	"unavailable": challengetest.Reply(503, ""),
 }
 
 // startRegistry starts a registry that has the image library/demo, and sets
-// REGISTRY to its URL and IMAGE to that of the image's manifest.
+// REGISTRY to its URL and IMAGE to that of the image's manifest. With sign-in it
+// accepts keys from its sign-in page only.
 //
-//	registry [fault]
+//	registry [sign-in] [fault...]
 func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
-	registry, err := challengetest.Start(challengetest.Config{})
+	signIn := len(args) > 0 && args[0] == "sign-in"
+	if signIn {
+		args = args[1:]
+	}
+	registry, err := challengetest.Start(challengetest.Config{SignIn: signIn})
 	ts.Check(err)
 	ts.Defer(registry.Close)
 	registry.AddImage("library/demo", "latest", []byte("hello"))
 	for _, name := range args {
+		if f := soon[name]; f != nil {
+			registry.Fail(challengetest.API, 1, f)
+			continue
+		}
 		f, ok := faults[name]
 		if !ok {
 			ts.Fatalf("no fault %q", name)
@@ -78,6 +101,16 @@ func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv("REGISTRY", registry.URL)
 	ts.Setenv("IMAGE", registry.URL+"/v2/library/demo/manifests/latest")
+}
+
+// press presses the button of the page whose address the command before printed.
+func press(ts *testscript.TestScript, _ bool, _ []string) {
+	resp, err := http.Post(strings.TrimSpace(ts.ReadFile("stdout")), "", nil)
+	ts.Check(err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("the page answers %s", resp.Status)
+	}
 }
 
 // exits runs a program and wants an exit code.

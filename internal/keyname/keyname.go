@@ -38,7 +38,7 @@ func isKey(s string) bool {
 	if key, err := hex.DecodeString(s); err == nil && isKeySize(key) {
 		return true
 	}
-	if strings.HasPrefix(s, "/") || !isMixed(s) {
+	if strings.HasPrefix(s, "/") && !strings.HasSuffix(s, "=") || !isMixed(s) {
 		return false // a path, or words: base64 of random bytes has all kinds of characters
 	}
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

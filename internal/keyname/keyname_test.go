@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 		{seed, false},
 		{strings.ToUpper(seed), false},
 		{"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", false},
+		{"/WGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", false}, // no path ends so
 		{"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", false},
 		{seed + seed, false},
 		{"-----BEGIN OPENSSH PRIVATE KEY-----", false},
