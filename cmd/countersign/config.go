@@ -42,7 +42,7 @@ func (a *app) configPath() error {
 	fmt.Fprintln(a.stdout, path)
 	c, err := config.Load()
 	if err == nil && c.File() == "" {
-		fmt.Fprintln(a.stderr, "countersign: there is no such file, and none is needed")
+		a.note("countersign: there is no such file, and none is needed\n")
 	}
 	return err
 }

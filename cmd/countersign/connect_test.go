@@ -48,7 +48,7 @@ type waiting struct {
 
 func startConnect(t *testing.T, h home, r *challengetest.Registry) *waiting {
 	t.Helper()
-	w := &waiting{cmd: h.command(t, "connect", r.URL)}
+	w := &waiting{cmd: h.command(t, "connect", "--timeout", "2m", r.URL)}
 	w.cmd.Stderr = &w.stderr
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
