@@ -128,7 +128,7 @@ func ExampleRequestSigner() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s", body)
-	// Output: {"fingerprint":"SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo"}
+	// Output: {"fingerprint":"SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo","name":"challengetest"}
 }
 
 // Where a challenge leads is decided before the key is touched.
