@@ -5,9 +5,7 @@ import (
 	"encoding/pem"
 	"go/token"
 	"io"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -90,32 +88,6 @@ func TestAuthNonces(t *testing.T) {
 	}
 }
 
-// TestSignInURLs runs the two functions of Ollama that print one. They are not
-// exported, or only on two platforms, so they are taken from its source.
-func TestSignInURLs(t *testing.T) {
-	home := newHome(t)
-	for _, c := range []struct{ dir, function, call, after string }{
-		{"server", "signinURL", "signinURL()", ""},
-		{"app/auth", "BuildConnectURL", `BuildConnectURL("https://ollama.com")`, "&launch=true"},
-	} {
-		t.Run(c.function, func(t *testing.T) {
-			code, err := ollamaSource(t, c.dir).extract("main", c.function)
-			if err != nil {
-				t.Fatal(err)
-			}
-			theirs := runIn(t, home, code+"func main() {\n\ts, err := "+c.call+"\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\tprint(s)\n}\n")
-			u, err := url.Parse(theirs)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ours, err := ollama.SignInURL("https://ollama.com", readPublicKey(t, home), u.Query().Get("name"))
-			if err != nil || ours+c.after != theirs {
-				t.Errorf("got %s, %v\nwant %s", ours, err, theirs)
-			}
-		})
-	}
-}
-
 func ollamaSource(t *testing.T, dir string) *source {
 	t.Helper()
 	root, err := moduleDir(ollamaModule)
@@ -127,26 +99,6 @@ func ollamaSource(t *testing.T, dir string) *source {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// runIn compiles code and returns what it prints with that home directory.
-func runIn(t *testing.T, home, code string) string {
-	t.Helper()
-	dir := t.TempDir()
-	file, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
-	if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", program, file).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, code)
-	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "HOME="+home, "USERPROFILE="+home)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return string(out)
 }
 
 // newHome returns a home directory with a key where Ollama has its own.
