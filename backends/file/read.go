@@ -24,7 +24,7 @@ func load(path string) ([]byte, keyfile.Snapshot, error) {
 		return nil, snapshot, err
 	}
 	if isPrivate(data) { // who gave a public key is not helped by chmod
-		if err := checkAccess(path, snapshot.Info); err != nil {
+		if err := keyfile.CheckAccess("key file", path, snapshot.Info); err != nil {
 			return nil, snapshot, err
 		}
 	}

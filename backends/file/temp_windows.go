@@ -8,12 +8,14 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/countersign/countersign/internal/keyfile"
 )
 
 // createTemp keeps others out from the start. By default, a file would inherit
 // its directory's permissions, and outside a profile all users may read.
 func createTemp(dir string) (*os.File, error) {
-	me, err := currentUser()
+	me, err := keyfile.CurrentUser()
 	if err != nil {
 		return nil, err
 	}

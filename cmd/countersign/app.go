@@ -32,6 +32,7 @@ type app struct {
 	key     string        // --key
 	timeout time.Duration // --timeout
 	quiet   bool          // --quiet
+	unlock  secretSource  // --passphrase-file, --passphrase-fd
 }
 
 // usageError is a mistake in how the command was called.
@@ -53,6 +54,8 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
+	a.unlock.addFlags(root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
+	root.SetFlagErrorFunc(hideValue)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("key") && a.key == "" {
 			return errors.New("--key is empty: is the variable in it set?")

@@ -14,6 +14,7 @@ import (
 
 func (a *app) keyCopyCmd() *cobra.Command {
 	var deleteSource, yes bool
+	var flags newKeyFlags
 	cmd := &cobra.Command{
 		Use:   "copy FROM TO",
 		Short: "Copy a key from one store to another",
@@ -26,18 +27,19 @@ With --delete-source, FROM is deleted once the copy has been tried.`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if deleteSource {
-				return a.moveKey(cmd.Context(), args[0], args[1], yes)
+				return a.moveKey(cmd.Context(), args[0], args[1], &flags, yes)
 			}
-			return a.copyKey(cmd.Context(), args[0], args[1])
+			return a.copyKey(cmd.Context(), args[0], args[1], &flags)
 		},
 	}
 	cmd.Flags().BoolVar(&deleteSource, "delete-source", false, "delete FROM once the copy has been tried; asks first")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	flags.add(cmd)
 	return cmd
 }
 
-func (a *app) copyKey(ctx context.Context, from, to string) error {
-	pub, err := a.putCopy(ctx, from, to)
+func (a *app) copyKey(ctx context.Context, from, to string, flags *newKeyFlags) error {
+	pub, err := a.putCopy(ctx, from, to, flags)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (a *app) copyKey(ctx context.Context, from, to string) error {
 }
 
 // moveKey makes sure that it may delete before it copies anything.
-func (a *app) moveKey(ctx context.Context, from, to string, yes bool) error {
+func (a *app) moveKey(ctx context.Context, from, to string, flags *newKeyFlags, yes bool) error {
 	c, err := config.Load()
 	if err != nil {
 		return err
@@ -57,7 +59,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, yes bool) error {
 	if err := a.checkAsk(yes); err != nil {
 		return err
 	}
-	pub, err := a.putCopy(ctx, from, to)
+	pub, err := a.putCopy(ctx, from, to, flags)
 	if err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, yes bool) error {
 	return nil
 }
 
-func (a *app) putCopy(ctx context.Context, from, to string) (ssh.PublicKey, error) {
+func (a *app) putCopy(ctx context.Context, from, to string, flags *newKeyFlags) (ssh.PublicKey, error) {
 	if from == to {
 		return nil, usageError{errors.New("source and target are the same key")}
 	}
@@ -82,7 +84,7 @@ func (a *app) putCopy(ctx context.Context, from, to string) (ssh.PublicKey, erro
 	if err != nil {
 		return nil, err
 	}
-	target, err := a.targetFor(c, "import", to)
+	target, err := a.targetFor(c, to, flags)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/pem"
@@ -14,6 +15,7 @@ import (
 )
 
 func (a *app) keyExportCmd() *cobra.Command {
+	var flags newKeyFlags
 	var yes bool
 	cmd := &cobra.Command{
 		Use:     "export REF",
@@ -21,18 +23,23 @@ func (a *app) keyExportCmd() *cobra.Command {
 		Long:    "Write the private key REF to stdout, in OpenSSH's format. If stdout is a terminal, it asks first.",
 		Example: "  (umask 077; countersign key export keyring:ollama >key)",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], yes) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], &flags, yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	flags.add(cmd)
 	return cmd
 }
 
-func (a *app) exportKey(ctx context.Context, ref string, yes bool) error {
+func (a *app) exportKey(ctx context.Context, ref string, flags *newKeyFlags, yes bool) error {
 	c, err := config.Load()
 	if err != nil {
 		return err
 	}
 	store, name, err := able[signer.Exporter](a.backends(c), "export", ref)
+	if err != nil {
+		return err
+	}
+	passphrase, err := flags.passphrase(a)
 	if err != nil {
 		return err
 	}
@@ -45,20 +52,35 @@ func (a *app) exportKey(ctx context.Context, ref string, yes bool) error {
 	if err != nil {
 		return signer.Wrap("export", ref, err)
 	}
-	text, err := marshalKey(key)
+	text, err := marshalKey(ctx, key, cmp.Or(flags.comment, "countersign"), passphrase)
 	if err != nil {
 		return signer.Wrap("export", ref, err)
 	}
 	defer clear(text)
+	if _, err := signer.ParsePrivateKey(ctx, text, passphrase); err != nil {
+		return signer.Wrap("export", ref, fmt.Errorf("OpenSSH's format does not hold this key: %w", err))
+	}
 	_, err = a.stdout.Write(text)
 	return err
 }
 
-func marshalKey(key crypto.Signer) ([]byte, error) {
-	block, err := ssh.MarshalPrivateKey(key, "countersign")
+func marshalKey(ctx context.Context, key crypto.Signer, comment string, passphrase signer.PassphraseFunc) ([]byte, error) {
+	block, err := encryptKey(ctx, key, comment, passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", signer.ErrUnsupported, err)
+		return nil, err
 	}
 	defer clear(block.Bytes)
 	return pem.EncodeToMemory(block), nil
+}
+
+func encryptKey(ctx context.Context, key crypto.Signer, comment string, passphrase signer.PassphraseFunc) (*pem.Block, error) {
+	if passphrase == nil {
+		return ssh.MarshalPrivateKey(key, comment)
+	}
+	secret, err := passphrase(ctx, "new passphrase")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	return ssh.MarshalPrivateKeyWithPassphrase(key, comment, secret)
 }

@@ -10,22 +10,32 @@ import (
 )
 
 func (a *app) keyGenerateCmd() *cobra.Command {
-	return &cobra.Command{
+	var flags newKeyFlags
+	cmd := &cobra.Command{
 		Use:     "generate REF",
 		Short:   "Make an Ed25519 key in a store and print its public half",
 		Example: "  countersign key generate keyring:ollama\n  countersign key generate file:~/.ollama/id_ed25519",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0], &flags) },
 	}
+	flags.add(cmd)
+	return cmd
 }
 
-func (a *app) generateKey(ctx context.Context, ref string) error {
+func (a *app) generateKey(ctx context.Context, ref string, flags *newKeyFlags) error {
 	c, err := config.Load()
 	if err != nil {
 		return err
 	}
-	store, name, err := able[signer.Generator](a.backends(c), "generate", ref)
+	m, _, err := a.writing(c, flags)
 	if err != nil {
+		return err
+	}
+	store, name, err := able[signer.Generator](m, "generate", ref)
+	if err != nil {
+		return err
+	}
+	if err := flags.check(store); err != nil {
 		return err
 	}
 	key, err := store.Generate(ctx, name)

@@ -16,7 +16,8 @@ import (
 )
 
 func (a *app) keyImportCmd() *cobra.Command {
-	return &cobra.Command{
+	var flags newKeyFlags
+	cmd := &cobra.Command{
 		Use:   "import REF [FILE]",
 		Short: "Put a key from a file or stdin into a store",
 		Long: `Put the private key in FILE, or on stdin, into a store: OpenSSH or PEM; Ed25519,
@@ -24,16 +25,20 @@ ECDSA or RSA. It is read back and tried before its public half is printed. A key
 that is in the store already is left as it is.`,
 		Example: "  countersign key import keyring:ollama ~/.ollama/id_ed25519",
 		Args:    cobra.RangeArgs(1, 2),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.importKey(cmd.Context(), args[0], args[1:]...) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.importKey(cmd.Context(), &flags, args[0], args[1:]...)
+		},
 	}
+	flags.add(cmd)
+	return cmd
 }
 
-func (a *app) importKey(ctx context.Context, to string, path ...string) error {
+func (a *app) importKey(ctx context.Context, flags *newKeyFlags, to string, path ...string) error {
 	c, err := config.Load()
 	if err != nil {
 		return err
 	}
-	target, err := a.targetFor(c, "import", to)
+	target, err := a.targetFor(c, to, flags)
 	if err != nil {
 		return err
 	}

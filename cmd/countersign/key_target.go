@@ -16,18 +16,21 @@ import (
 
 // A target is where a key is to be put.
 type target struct {
-	op, ref string
-	name    string
-	store   signer.Importer
-	fresh   func() signer.Mux // backends that have never seen the key
+	ref, name string
+	store     signer.Importer
+	fresh     signer.Mux // backends that have never seen the key
 }
 
-func (a *app) targetFor(c *config.Config, op, ref string) (target, error) {
-	store, name, err := able[signer.Importer](a.backends(c), op, ref)
+func (a *app) targetFor(c *config.Config, ref string, flags *newKeyFlags) (target, error) {
+	m, fresh, err := a.writing(c, flags)
 	if err != nil {
 		return target{}, err
 	}
-	return target{op, ref, name, store, func() signer.Mux { return a.backends(c) }}, nil
+	store, name, err := able[signer.Importer](m, "import", ref)
+	if err != nil {
+		return target{}, err
+	}
+	return target{ref, name, store, fresh}, flags.check(store)
 }
 
 // put stores key, and returns its public half once a backend that does not hold
@@ -35,12 +38,12 @@ func (a *app) targetFor(c *config.Config, op, ref string) (target, error) {
 func (t target) put(ctx context.Context, key crypto.Signer) (ssh.PublicKey, error) {
 	pub, err := ssh.NewPublicKey(key.Public())
 	if err != nil {
-		return nil, signer.Wrap(t.op, t.ref, err)
+		return nil, signer.Wrap("import", t.ref, err)
 	}
 	if err := t.store.Import(ctx, t.name, key); err != nil {
-		return nil, signer.Wrap(t.op, t.ref, err)
+		return nil, signer.Wrap("import", t.ref, err)
 	}
-	if err := try(ctx, t.fresh(), t.ref, pub); err != nil {
+	if err := try(ctx, t.fresh, t.ref, pub); err != nil {
 		return nil, fmt.Errorf("%s was written and did not pass its test: %w\n  it is left there: try it with countersign key show, or remove it with countersign key delete", t.ref, err)
 	}
 	return pub, nil

@@ -26,12 +26,15 @@ func isTerminal(stream any) bool {
 // terminal itself.
 func (a *app) hasTerminal() bool { return isTerminal(a.stderr) }
 
-// passphrase returns nil where no terminal is: nobody could answer.
+// passphrase returns what unlocks a key, or nil where nobody could answer.
 func (a *app) passphrase() signer.PassphraseFunc {
-	if !a.hasTerminal() {
-		return nil
+	switch {
+	case a.unlock.read != nil:
+		return a.unlock.answer
+	case a.hasTerminal():
+		return a.askHidden
 	}
-	return a.askHidden
+	return nil
 }
 
 // askHidden asks for what shall not be seen. It leaves the terminal as it was,

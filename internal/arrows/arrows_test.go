@@ -21,11 +21,11 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"signertest", `^signer/signertest$`, `^(signer(/signertest)?|internal/keyname|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"challenge", `^challenge$`, `^(challenge|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
-	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/key.*|[^/]+\.[^/]+/.*)$`},
+	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(key.*|shell)|[^/]+\.[^/]+/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(key.*|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
-	{"internal", `^internal/key`, `^(internal/key.*|signer|golang\.org/x/(crypto|sys)/.*)$`},
+	{"internal", `^internal/key`, `^(internal/(key.*|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 
 type pkg struct {

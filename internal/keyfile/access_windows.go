@@ -1,4 +1,4 @@
-package file
+package keyfile
 
 import (
 	"fmt"
@@ -10,15 +10,16 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// checkAccess refuses a file of the current user that anyone but that user,
-// SYSTEM and the administrators may read or change.
-func checkAccess(path string, _ fs.FileInfo) error {
+// CheckAccess returns ErrInsecure for a file of the current user that anyone but
+// that user, SYSTEM and the administrators may read or change. what says in the
+// error what is in it.
+func CheckAccess(what, path string, _ fs.FileInfo) error {
 	descriptor, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
-		return fmt.Errorf("reading who may use key file %s: %w", path, err)
+		return fmt.Errorf("reading who may use %s %s: %w", what, path, err)
 	}
-	me, err := currentUser()
+	me, err := CurrentUser()
 	if err != nil {
 		return err
 	}
@@ -30,11 +31,12 @@ func checkAccess(path string, _ fs.FileInfo) error {
 	if err != nil || other == "" {
 		return err
 	}
-	return fmt.Errorf(`%w: key file %s is open to %s: run: icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`,
-		signer.ErrInsecure, path, other, path, me, other)
+	return fmt.Errorf(`%w: %s %s is open to %s: run: icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`,
+		signer.ErrInsecure, what, path, other, path, me, other)
 }
 
-func currentUser() (*windows.SID, error) {
+// CurrentUser returns who this process runs as.
+func CurrentUser() (*windows.SID, error) {
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
 		return nil, fmt.Errorf("finding out who the current user is: %w", err)

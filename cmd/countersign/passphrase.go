@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/signer"
+)
+
+// maxPassphrase bounds what is read of a file that holds one.
+const maxPassphrase = 4096
+
+// A secretSource is where a passphrase is read from instead of the terminal. It
+// is never an argument: others can see those.
+type secretSource struct {
+	read func() (string, error) // once, however often it is called; nil: nothing was given
+}
+
+func (s *secretSource) addFlags(flags *pflag.FlagSet, name, what string) {
+	flags.Func(name+"-file", "read "+what+" from `FILE`", func(path string) error {
+		if path == "" {
+			return errors.New("it is empty: is the variable in it set?")
+		}
+		return s.set(func() (string, error) { return readSecretFile(path) })
+	})
+	flags.Func(name+"-fd", "read "+what+" from the open file descriptor `N`", func(text string) error {
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return errors.New("want the number of an open file descriptor")
+		}
+		return s.set(func() (string, error) { return readSecret(os.NewFile(uintptr(n), "file descriptor "+text)) })
+	})
+}
+
+// hideValue keeps what was given to a flag out of the error: it may be the
+// passphrase itself.
+func hideValue(_ *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s: %w", e.GetFlag().Name, e.Unwrap())
+	}
+	return err
+}
+
+func (s *secretSource) set(read func() (string, error)) error {
+	if s.read != nil {
+		return errors.New("the passphrase comes from one place: give one of these flags, once")
+	}
+	s.read = sync.OnceValues(read)
+	return nil
+}
+
+// answer is a [signer.PassphraseFunc].
+func (s *secretSource) answer(context.Context, string) ([]byte, error) {
+	text, err := s.read()
+	return []byte(text), err
+}
+
+// readSecretFile reads a file, or a pipe that a shell made of <(command).
+func readSecretFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("passphrase file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().IsRegular() {
+		if err := keyfile.CheckAccess("passphrase file", path, info); err != nil {
+			return "", err
+		}
+	}
+	return readSecret(f)
+}
+
+// readSecret takes one newline at the end for that of an editor.
+func readSecret(f *os.File) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(f, maxPassphrase+1))
+	defer clear(data)
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading a passphrase: %w", err)
+	case len(data) > maxPassphrase:
+		return "", fmt.Errorf("%s holds more than a passphrase: over %d bytes", f.Name(), maxPassphrase)
+	case text == "":
+		return "", fmt.Errorf("%s holds no passphrase: it is empty", f.Name())
+	}
+	return text, nil
+}
+
+// askNew asks twice: nobody sees what is typed.
+func (a *app) askNew(ctx context.Context, prompt string) ([]byte, error) {
+	first, err := a.askHidden(ctx, prompt)
+	if err != nil {
+		return nil, err
+	}
+	if len(first) == 0 {
+		return nil, errors.New("the passphrase is empty: leave out --new-passphrase for none")
+	}
+	second, err := a.askHidden(ctx, "the same again")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(second)
+	if !bytes.Equal(first, second) {
+		return nil, errors.New("the two passphrases differ")
+	}
+	return first, nil
+}
+
+// once asks once, and then repeats the answer. It is for one goroutine.
+func once(ask signer.PassphraseFunc) signer.PassphraseFunc {
+	var answer []byte
+	return func(ctx context.Context, prompt string) ([]byte, error) {
+		if answer == nil {
+			secret, err := ask(ctx, prompt)
+			if err != nil {
+				return nil, err
+			}
+			answer = secret
+		}
+		return bytes.Clone(answer), nil
+	}
+}
