@@ -108,11 +108,7 @@ func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) er
 	if err != nil {
 		return err
 	}
-	defer b.forget(name)
-	_, err = run(ctx, b, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, b.create(ctx, name, data)
-	})
-	return err
+	return b.add(ctx, name, "SSH private key", data)
 }
 
 // List implements [signer.Lister], for all stores that are there. It reads no
@@ -199,9 +195,18 @@ func (b *Backend) read(ctx context.Context, name string) (signer.Signer, error) 
 	})
 }
 
-// create stores a key under a name that no store has. It holds a lock from the
-// look to the write: 99designs/keyring knows no way to create only if absent.
-func (b *Backend) create(ctx context.Context, name string, data []byte) error {
+// add stores data, as what description says, under a name that no store has.
+func (b *Backend) add(ctx context.Context, name, description string, data []byte) error {
+	defer b.forget(name)
+	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, b.create(ctx, name, description, data)
+	})
+	return err
+}
+
+// create holds a lock from the look to the write: 99designs/keyring knows no way
+// to create only if absent.
+func (b *Backend) create(ctx context.Context, name, description string, data []byte) error {
 	if err := b.search(ctx, mayPrompt, func(ring) error { return nil }); err != nil {
 		return err // no store is there, and so nothing to lock
 	}
@@ -224,7 +229,7 @@ func (b *Backend) create(ctx context.Context, name string, data []byte) error {
 	case target == nil || !errors.Is(err, signer.ErrNotFound):
 		return err
 	case ctx.Err() != nil:
-		return ctx.Err() // nobody waits for the key any more
+		return ctx.Err() // nobody waits for it any more
 	}
-	return target.write(keyring.Item{Key: target.itemKey(name), Label: target.label(name), Data: data, Description: "SSH private key"})
+	return target.write(keyring.Item{Key: target.itemKey(name), Label: target.label(name), Data: data, Description: description})
 }

@@ -50,11 +50,8 @@ func (p pass) Get(key string) (keyring.Item, error) {
 	}
 	item, err := p.Keyring.Get(key)
 	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && syntax.Offset == 0:
+	if errors.As(err, &syntax) && syntax.Offset == 0 {
 		return keyring.Item{}, keyring.ErrKeyNotFound
-	case errors.As(err, &syntax):
-		return keyring.Item{}, damaged(Pass, "not-a-key", "the item %s/%s is not one of this program's: give the key another name", passPrefix, key)
 	}
 	return item, locked(err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,7 +46,18 @@ func (r ring) explain(name string, err error) error {
 	if errors.Is(err, keyring.ErrKeyNotFound) {
 		return explained{fmt.Errorf("%w: %s has no item %q", signer.ErrNotFound, r.store, r.itemKey(name))}
 	}
+	if isNotJSON(err) { // whose text may begin to quote the item
+		return damaged(r.store, "not-a-key", "the item %q is not one of this program's: use another name", r.itemKey(name))
+	}
 	return classify(r.store, err)
+}
+
+// isNotJSON knows the errors of 99designs/keyring for items of other programs. A
+// passphrase of digits is JSON, if not of the kind that it wants.
+func isNotJSON(err error) bool {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, kind := errors.AsType[*json.UnmarshalTypeError](err)
+	return syntax || kind
 }
 
 // A heldKey is a signer in memory, and its key for Export.

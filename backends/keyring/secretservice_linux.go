@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"path"
@@ -81,7 +80,7 @@ func (s *secretService) collectionName() string {
 
 // Get does not believe at once that an item is absent, for the reason that
 // findCollection has. And it reads an item that is no JSON of 99designs/keyring
-// as it is: secret-tool stores a key so.
+// as it is: secret-tool stores keys and passphrases so.
 func (s *secretService) Get(key string) (keyring.Item, error) {
 	item, err := s.Keyring.Get(key)
 	if !errors.Is(err, keyring.ErrKeyNotFound) && !isNotJSON(err) {
@@ -99,11 +98,6 @@ func (s *secretService) Get(key string) (keyring.Item, error) {
 	}
 	data, err := s.secret(items[0])
 	return keyring.Item{Key: key, Data: data}, err
-}
-
-func isNotJSON(err error) bool {
-	_, is := errors.AsType[*json.SyntaxError](err)
-	return is
 }
 
 // Remove says when there is nothing to remove.
