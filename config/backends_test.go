@@ -1,13 +1,17 @@
 package config_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 func TestBackends(t *testing.T) {
@@ -28,7 +32,26 @@ func TestBackends(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}
+	for text, want := range map[string]string{
+		"":                         "",
+		"[file]":                   "",
+		"[file]\nfolder = \"~/k\"": "~/k",
+	} {
+		b := parse(t, text).Backends()["file"].(*file.Backend)
+		if b.Dir != want || b.Passphrase != nil {
+			t.Errorf("%q: the folder is %q, want %q; there is a passphrase: %t", text, b.Dir, want, b.Passphrase != nil)
+		}
+	}
 	if n := len(new(config.Config).Backends()); n < 3 {
 		t.Errorf("got %d backends", n)
+	}
+}
+
+// The passphrase comes from the item, in the stores that the file names.
+func TestPassphraseIsTheKeychains(t *testing.T) {
+	b := parse(t, "keyring.stores = []\nfile.passphrase = \"keyring:key-files\"").Backends()["file"].(*file.Backend)
+	_, err := b.Passphrase(t.Context(), "prompt")
+	if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(err.Error(), "passphrase keyring:key-files: ") {
+		t.Errorf("Passphrase = %v, want ErrUnavailable and the item", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/signer"
 )
@@ -29,6 +30,7 @@ type Config struct {
 
 	stores                 []keyring.Store
 	timeout, promptTimeout time.Duration
+	folder, passphrase     string // of key files: where they are, and the item in the keychain
 }
 
 // A section is one of a platform or of a registry.
@@ -53,9 +55,15 @@ func (c *Config) Platforms() []string { return slices.Sorted(maps.Keys(c.platfor
 func (c *Config) Registries() []string { return slices.Sorted(maps.Keys(c.registries)) }
 
 // Backends returns all built-in backends, set up as the file says. As with
-// [backends.New], a program may put others in their place.
+// [backends.New], a program may put others in their place. Where the file names
+// no item with the passphrase of key files, their Passphrase is nil.
 func (c *Config) Backends() signer.Mux {
+	keychain := &keyring.Backend{Stores: c.stores, Timeout: c.timeout, PromptTimeout: c.promptTimeout}
+	files := &file.Backend{Dir: c.folder}
+	if c.passphrase != "" {
+		files.Passphrase = keychain.Passphrase(c.passphrase)
+	}
 	keys := backends.New()
-	keys["keyring"] = &keyring.Backend{Stores: c.stores, Timeout: c.timeout, PromptTimeout: c.promptTimeout}
+	keys["keyring"], keys["file"] = keychain, files
 	return keys
 }

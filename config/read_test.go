@@ -65,6 +65,10 @@ func TestErrorsRepeatNoKey(t *testing.T) {
 		"[registry.h]\nrealms = [\"https://user:" + seed + `@x"]`,
 		`keyring.stores = ["` + seed + `"]`,
 		`keyring.timeout = "` + seed + `"`,
+		`file.passphrase = "` + seed + `"`,
+		`file.passphrase = "keyring:` + seed + `"`,
+		`file.passphrase = ["` + seed + `"]`,
+		`file.folder = "` + seed + `"`,
 	} {
 		_, err := config.Parse([]byte(text), "config.toml")
 		if err == nil || strings.Contains(strings.ToLower(err.Error()), strings.ToLower(seed[:20])) {
@@ -86,6 +90,11 @@ func TestGoodFiles(t *testing.T) {
 		"no stores":          "[keyring]\nstores = []",
 		"keyring":            "[keyring]\nstores = [\"secret-service\", \"kwallet\", \"keyctl\", \"keychain\", \"wincred\", \"pass\"]\ntimeout = \"1500ms\"\nprompt_timeout = \"2m\"",
 		"Windows path":       `keys = ['file:C:\Users\me\key']`,
+		"key files":          "[file]\nfolder = \"/var/lib/keys\"\npassphrase = \"keyring:key-files\"",
+		"folder in the home": "file.folder = \"~/keys\"",
+		"the home":           "file.folder = \"~\"",
+		"Windows folder":     `file.folder = 'C:\Users\me\keys'`,
+		"Windows share":      `file.folder = '\\server\keys'`,
 		"realm with a slash": "[registry.h]\nrealms = [\"https://login.example.com:8443/\", \"login.example.com\"]",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,10 @@ func (r *reader) root() table {
 				"timeout":        r.duration(&c.timeout),
 				"prompt_timeout": r.duration(&c.promptTimeout),
 			}},
+			"file": {values: map[string]setter{
+				"folder":     r.folder(&c.folder),
+				"passphrase": r.keyringItem(&c.passphrase),
+			}},
 		},
 	}
 }

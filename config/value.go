@@ -2,7 +2,9 @@ package config
 
 import (
 	"iter"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -72,6 +74,31 @@ func (r *reader) stores(to *[]keyring.Store) setter {
 			}
 			*to = append(*to, keyring.Store(name))
 		}
+	}
+}
+
+// rooted knows the paths that do not depend on where a program is started, on
+// any platform: one file serves all.
+var rooted = regexp.MustCompile(`^(~?[/\\]|~$|[A-Za-z]:[/\\])`)
+
+func (r *reader) folder(to *string) setter {
+	return func(s setting) {
+		*to = string(s.value.Data)
+		if s.value.Kind != unstable.String || !rooted.MatchString(*to) || keyname.Check(*to, longest) != nil {
+			r.errorf(s.line, `%s: want the path of a folder from the root or from ~, such as "/var/lib/keys" or "~/keys"`, s.key)
+		}
+	}
+}
+
+// keyringItem reads a reference into the keychain: what is written there may be
+// the passphrase itself, so no mistake is repeated.
+func (r *reader) keyringItem(to *string) setter {
+	return func(s setting) {
+		name, ok := strings.CutPrefix(string(s.value.Data), "keyring:")
+		if s.value.Kind != unstable.String || !ok || keyname.Check(name, longest) != nil {
+			r.errorf(s.line, `%s: want the keychain's item that holds it, such as "keyring:key-files": it is never written in this file`, s.key)
+		}
+		*to = name
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,13 +32,25 @@ func TestContainer(t *testing.T) {
 	testscript.Run(t, p)
 }
 
+// TestDesktop gives each script in testdata/desktop a desktop of its own, whose
+// keychain it may lock.
 func TestDesktop(t *testing.T) {
-	session := secretservice.Start(t)
-	p := scripts("testdata/desktop")
-	p.Setup = func(env *testscript.Env) error {
-		env.Vars = append(env.Vars, session.Env()...)
-		return nil
+	files, err := filepath.Glob("testdata/desktop/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
 	}
-	p.Cmds["lock-keychain"] = func(*testscript.TestScript, bool, []string) { session.Lock() }
-	testscript.Run(t, p)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			secretservice.Require(t, "secret-tool")
+			session := secretservice.Start(t)
+			p := scripts("")
+			p.Files = []string{file}
+			p.Setup = func(env *testscript.Env) error {
+				env.Vars = append(env.Vars, session.Env()...)
+				return nil
+			}
+			p.Cmds["lock-keychain"] = func(*testscript.TestScript, bool, []string) { session.Lock() }
+			testscript.Run(t, p)
+		})
+	}
 }

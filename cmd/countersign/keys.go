@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -24,8 +25,30 @@ func (a *app) backends(c *config.Config) signer.Mux {
 		k.PromptTimeout = promptTimeout
 	}
 	m["env"] = &env.Backend{Unset: true, Passphrase: a.passphrase()}
-	m["file"] = &file.Backend{Passphrase: a.passphrase()}
+	files := m["file"].(*file.Backend)
+	files.Passphrase = a.orAsk(files.Passphrase)
 	return m
+}
+
+// orAsk has the configured item of the keychain unlock a key file, if there is
+// one, and somebody at the terminal where the item is not there, or the keychain.
+// A keychain that is locked is not passed over, and what a flag gives is binding.
+func (a *app) orAsk(item signer.PassphraseFunc) signer.PassphraseFunc {
+	ask := a.passphrase()
+	switch {
+	case item == nil || a.unlock.read != nil:
+		return ask
+	case ask == nil:
+		return item
+	}
+	return func(ctx context.Context, prompt string) ([]byte, error) {
+		secret, err := item(ctx, prompt)
+		if !errors.Is(err, signer.ErrNotFound) && !errors.Is(err, signer.ErrUnavailable) {
+			return secret, err
+		}
+		a.note("countersign: %v\n", err)
+		return ask(ctx, prompt)
+	}
 }
 
 // quietBackends ask nobody, whoever is there. Of pass, only gpg itself can be kept
