@@ -7,7 +7,7 @@ RACE        := $(if $(CI)$(shell command -v gcc clang),-race)
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 10s
 
-.PHONY: all test check cross windows fuzz demo bench bench-test
+.PHONY: all test check cross windows fuzz demo man bench bench-test
 
 all: test
 
@@ -34,6 +34,11 @@ fuzz:
 
 demo:
 	go run ./cmd/countersign demo
+
+# Manual pages, with the date of the last commit.
+man:
+	mkdir -p dist/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run -tags man ./cmd/countersign dist/man
 
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.

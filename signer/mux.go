@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/internal/spelling"
 )
 
 // A Mux routes a reference, "scheme:name", to the backend of its scheme. It is
@@ -43,8 +45,11 @@ func (m Mux) Resolve(ref string) (Backend, string, error) {
 	}
 	b, ok := m[scheme]
 	if !ok {
-		known := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
-		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, known)
+		known := slices.Sorted(maps.Keys(m))
+		if meant := spelling.Nearest(scheme, known); meant != "" {
+			return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon: did you mean %s:?", ErrName, meant)
+		}
+		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, strings.Join(known, ", "))
 	}
 	return b, name, nil
 }

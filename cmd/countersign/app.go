@@ -38,38 +38,49 @@ type app struct {
 // usageError is a mistake in how the command was called.
 type usageError struct{ error }
 
-// execute runs the command that args name and returns its exit code.
-func (a *app) execute(ctx context.Context, args []string) int {
-	started := false
-	cancel := func() {}
-	defer func() { cancel() }()
+// root returns the command with all its subcommands.
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "countersign",
-		Short:         "Answer HTTP authentication challenges with a key that stays where it is",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:               "countersign",
+		Short:             "Answer HTTP authentication challenges with a key that stays where it is",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              subcommand,
+		RunE:              help,
+		PersistentPreRunE: a.begin,
 	}
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
 	a.unlock.addFlags(root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
-	root.SetFlagErrorFunc(hideValue)
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if cmd.Flags().Changed("key") && a.key == "" {
-			return errors.New("--key is empty: is the variable in it set?")
-		}
-		if a.timeout > 0 {
-			ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
-			cmd.SetContext(ctx)
-		}
-		return nil
-	}
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
 		a.connectCmd(),
 	)
+	a.complete(root)
+	return root
+}
+
+// begin runs before every command.
+func (a *app) begin(cmd *cobra.Command, _ []string) error {
+	if cmd.Flags().Changed("key") && a.key == "" {
+		return errors.New("--key is empty: is the variable in it set?")
+	}
+	if a.timeout > 0 {
+		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+		context.AfterFunc(cmd.Context(), cancel)
+		cmd.SetContext(ctx)
+	}
+	return nil
+}
+
+// execute runs the command that args name and returns its exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	root := a.root()
+	started := false
 	onRun(root, func() { started = true })
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

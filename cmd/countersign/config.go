@@ -15,8 +15,8 @@ func (a *app) configCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Find, show and check the configuration",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  subcommand,
+		RunE:  help,
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",

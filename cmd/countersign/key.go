@@ -15,8 +15,8 @@ func (a *app) keyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, show and move keys",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  subcommand,
+		RunE:  help,
 	}
 	cmd.AddCommand(
 		a.keyGenerateCmd(), a.keyShowCmd(), a.keyListCmd(),

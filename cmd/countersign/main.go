@@ -1,3 +1,5 @@
+//go:build !man
+
 // Command countersign answers HTTP authentication challenges with a private key
 // that stays where it is.
 package main

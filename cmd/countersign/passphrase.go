@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/countersign/countersign/internal/keyfile"
@@ -45,7 +44,7 @@ func (s *secretSource) addFlags(flags *pflag.FlagSet, name, what string) {
 
 // hideValue keeps what was given to a flag out of the error: it may be the
 // passphrase itself.
-func hideValue(_ *cobra.Command, err error) error {
+func hideValue(err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return fmt.Errorf("--%s: %w", e.GetFlag().Name, e.Unwrap())
 	}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/backends"
+)
+
+// complete has the shell complete what the usage line of each command names: REF
+// and the like as references, FILE as a file, and nothing else as a file.
+func (a *app) complete(root *cobra.Command) {
+	_ = root.RegisterFlagCompletionFunc("key", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return completeRef(typed)
+	}) // fails for a flag that does not exist only
+	completeArgs(root)
+}
+
+func completeArgs(cmd *cobra.Command) {
+	names := strings.Fields(cmd.Use)[1:]
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= len(names) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		switch strings.Trim(names[len(args)], "[]") {
+		case "REF", "FROM", "TO":
+			return completeRef(typed)
+		case "FILE":
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, sub := range cmd.Commands() {
+		completeArgs(sub)
+	}
+}
+
+// completeRef completes the scheme, and then the name of a variable or a file. It
+// does not look into keychains, which might ask for a password.
+func completeRef(typed string) ([]string, cobra.ShellCompDirective) {
+	const more = cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	scheme, name, ok := strings.Cut(typed, ":")
+	if !ok {
+		var schemes []string
+		for _, s := range slices.Sorted(maps.Keys(backends.New())) {
+			schemes = append(schemes, s+":")
+		}
+		return schemes, more
+	}
+	switch scheme {
+	case "env":
+		return variables(), cobra.ShellCompDirectiveNoFileComp
+	case "file":
+		return files(name), more
+	}
+	return nil, more
+}
+
+func variables() []string {
+	var refs []string
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		refs = append(refs, "env:"+name)
+	}
+	return refs
+}
+
+// files returns what is in the folder of a file's name that is being typed, as
+// references.
+func files(typed string) []string {
+	folder := typed[:strings.LastIndexByte(typed, '/')+1]
+	path := folder
+	if rest, ok := strings.CutPrefix(folder, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil
+		}
+		path = filepath.Join(home, rest)
+	}
+	if path == "" {
+		path = "."
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil
+	}
+	var refs []string
+	for _, e := range entries {
+		ref := "file:" + folder + e.Name()
+		if e.IsDir() {
+			ref += "/"
+		}
+		refs = append(refs, ref)
+	}
+	return refs
+}

@@ -1,0 +1,37 @@
+//go:build man
+
+// This is the command's other main, which "make man" runs: it writes the manual
+// pages, and so the command itself is built without what makes them.
+package main
+
+import (
+	"log"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: go run -tags man ./cmd/countersign DIR")
+	}
+	root := new(app).root()
+	root.InitDefaultCompletionCmd()
+	root.DisableAutoGenTag = true
+	escape(root)
+	header := &doc.GenManHeader{Section: "1", Source: "countersign", Manual: "countersign"}
+	if err := doc.GenManTree(root, header, os.Args[1]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// escape keeps Markdown, which the pages go through, from taking <FILE for HTML.
+func escape(cmd *cobra.Command) {
+	cmd.Use = strings.ReplaceAll(cmd.Use, "<", `\<`)
+	cmd.Long = strings.ReplaceAll(cmd.Long, "<", `\<`)
+	for _, sub := range cmd.Commands() {
+		escape(sub)
+	}
+}
