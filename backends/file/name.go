@@ -14,6 +14,10 @@ import (
 // longest is the longest path, in bytes, that Linux takes.
 const longest = 4096
 
+// Path returns where the key file is, or would be, that is meant by name. Its
+// errors are those of Open.
+func (b *Backend) Path(name string) (string, error) { return b.locate(context.Background(), name) }
+
 // locate returns the path of the key file that is meant by name.
 func (b *Backend) locate(ctx context.Context, name string) (string, error) {
 	if err := ctx.Err(); err != nil {

@@ -20,7 +20,7 @@ func (a *app) keyCmd() *cobra.Command {
 	}
 	cmd.AddCommand(
 		a.keyGenerateCmd(), a.keyShowCmd(), a.keyListCmd(),
-		a.keyImportCmd(), a.keyExportCmd(), a.keyCopyCmd(), a.keyDeleteCmd(),
+		a.keyImportCmd(), a.keyExportCmd(), a.keyCopyCmd(), a.keyDeleteCmd(), a.keyPassphraseCmd(),
 	)
 	return cmd
 }

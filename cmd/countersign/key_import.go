@@ -42,7 +42,7 @@ func (a *app) importKey(ctx context.Context, flags *newKeyFlags, to string, path
 	if err != nil {
 		return err
 	}
-	key, err := a.readKey(ctx, path...)
+	key, err := a.readKey(ctx, c, path...)
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,12 @@ func (a *app) importKey(ctx context.Context, flags *newKeyFlags, to string, path
 }
 
 // readKey reads a private key from a file, or else from stdin.
-func (a *app) readKey(ctx context.Context, path ...string) (crypto.Signer, error) {
+func (a *app) readKey(ctx context.Context, c *config.Config, path ...string) (crypto.Signer, error) {
+	passphrase := a.backends(c)["file"].(*file.Backend).Passphrase
 	if len(path) > 0 {
-		key, err := (&file.Backend{Passphrase: a.passphrase()}).Export(ctx, path[0])
+		key, err := (&file.Backend{Passphrase: passphrase}).Export(ctx, path[0])
 		if err != nil {
-			return nil, signer.Wrap("read", "file:"+path[0], err)
+			return nil, &signer.Error{Op: "import", Err: err}
 		}
 		return key, nil
 	}
@@ -73,7 +74,7 @@ func (a *app) readKey(ctx context.Context, path ...string) (crypto.Signer, error
 	if len(data) > keyfile.MaxSize {
 		return nil, fmt.Errorf("stdin is no key: it has more than %d bytes", keyfile.MaxSize)
 	}
-	key, err := signer.ParsePrivateKey(ctx, data, a.passphrase())
+	key, err := signer.ParsePrivateKey(ctx, data, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("stdin: %w", err)
 	}

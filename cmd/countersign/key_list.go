@@ -80,7 +80,7 @@ func (a *app) storeFailures(failed map[string]error, choice config.Choice) error
 		case !errors.Is(err, signer.ErrUnavailable):
 			errs = append(errs, err)
 		case isConfigured(scheme, choice):
-			fmt.Fprintf(a.stderr, "countersign: %v\n", err)
+			a.note("countersign: %v\n", err)
 		}
 	}
 	return errors.Join(errs...)

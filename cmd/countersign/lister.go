@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
@@ -31,7 +33,7 @@ type listedKey struct {
 // A lister gathers keys, and asks nobody for anything.
 type lister struct {
 	mux    signer.Mux
-	keys   map[string]listedKey // by reference
+	keys   map[string]listedKey // by place
 	failed map[string]error     // by the scheme of the store that could not tell
 }
 
@@ -72,7 +74,7 @@ func (l *lister) addStores(ctx context.Context) {
 func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 	for _, candidate := range choice.Candidates {
 		scheme, name, _ := strings.Cut(candidate.Ref, ":")
-		_, listed := l.keys[candidate.Ref]
+		_, listed := l.keys[l.place(candidate.Ref)]
 		if listed || l.failed[scheme] != nil || mayAsk(scheme) {
 			continue
 		}
@@ -117,7 +119,21 @@ func (l *lister) add(ref string, info signer.Info, err error) {
 	if err != nil {
 		key.Problem, key.Reason = problem(err), reason(err)
 	}
-	l.keys[ref] = key
+	l.keys[l.place(ref)] = key
+}
+
+// place is the same for all references to a key: those of a file may differ.
+func (l *lister) place(ref string) string {
+	scheme, name, _ := strings.Cut(ref, ":")
+	files, ok := l.mux[scheme].(*file.Backend)
+	if !ok {
+		return ref
+	}
+	path, err := files.Path(name)
+	if err != nil {
+		return ref
+	}
+	return scheme + ":" + filepath.Clean(path)
 }
 
 var errPassphrase = fmt.Errorf("%w: it has a passphrase", signer.ErrLocked)

@@ -107,7 +107,7 @@ func (a *app) askNew(ctx context.Context, prompt string) ([]byte, error) {
 		return nil, err
 	}
 	if len(first) == 0 {
-		return nil, errors.New("the passphrase is empty: leave out --new-passphrase for none")
+		return nil, errors.New("the passphrase is empty")
 	}
 	second, err := a.askHidden(ctx, "the same again")
 	if err != nil {
