@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/signer"
 )
@@ -25,4 +26,17 @@ func ExampleBackend() {
 		fmt.Println(err)
 	}
 	// Output: malformed key name: it is empty
+}
+
+// The keychain has the passphrase of a key in a file. It is asked when the key
+// first signs.
+func ExampleBackend_Passphrase() {
+	keychain := &keyring.Backend{}
+	keys := signer.Mux{
+		"keyring": keychain,
+		"file":    &file.Backend{Passphrase: keychain.Passphrase("key-files")},
+	}
+	_, err := keys.Open(context.Background(), "file:/nowhere/key")
+	fmt.Println(errors.Is(err, signer.ErrNotFound))
+	// Output: true
 }
