@@ -77,6 +77,14 @@ func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Toke
 	return t, err
 }
 
+// CheckRealm tells whether Token would answer ch, a challenge to a request to
+// origin, and touches no key. Errors are of type *[Error]: ErrRealm if the policy
+// refuses the realm, ErrNoChallenge.
+func (c *Client) CheckRealm(ch Challenge, origin *url.URL) error {
+	_, err := c.admit(ch, origin, origin)
+	return err
+}
+
 // token also tells whether the token is fresh from an exchange.
 func (c *Client) token(ctx context.Context, a *ask) (t Token, fresh bool, err error) {
 	if c.Key == nil {

@@ -27,6 +27,10 @@ const (
 	Pass          Store = "pass"           // Unix: the standard Unix password manager, over GnuPG
 )
 
+// PlatformStores returns the platform's own stores, which a nil Backend.Stores
+// means.
+func PlatformStores() []Store { return platformStores(runtime.GOOS) }
+
 // platformStores returns what Backend.Stores means when it is nil.
 func platformStores(goos string) []Store {
 	switch goos {

@@ -56,7 +56,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
-		a.connectCmd(),
+		a.connectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)
 	return root

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -60,6 +61,8 @@ var faults = map[string]struct {
 	"cut":             {challengetest.Tokens, challengetest.Cut},
 	"denied":          {challengetest.Tokens, challengetest.Reply(403, `{"error":"this key may not"}`)},
 	"body-cut":        {challengetest.Resources, challengetest.Cut},
+	"minute-ahead":    {challengetest.Challenges, clockOff(time.Minute)},
+	"hour-behind":     {challengetest.Challenges, clockOff(-time.Hour)},
 	"redirect":        {challengetest.Tokens, challengetest.Reply(302, "", "Location", "https://evil.example/")},
 	"no-api":          {challengetest.API, challengetest.Reply(404, "")},
 	"api-redirect":    {challengetest.API, challengetest.Reply(307, "", "Location", "https://evil.example/")},
@@ -72,6 +75,16 @@ var faults = map[string]struct {
 var soon = map[string]challengetest.Fault{
 	"not-yet":     challengetest.Reply(401, `{"error":"unauthorized"}`),
 	"unavailable": challengetest.Reply(503, ""),
+}
+
+// clockOff has the Date header of replies differ from the time here.
+func clockOff(by time.Duration) challengetest.Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
+			next.ServeHTTP(w, req)
+		})
+	}
 }
 
 // startRegistry starts a registry that has the image library/demo, and sets

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/config"
+)
+
+const (
+	// checkTimeout bounds each check. A store may take three seconds to say that
+	// it does not answer.
+	checkTimeout = 5 * time.Second
+
+	// checkGrace lets a check that notices its end say what it was waiting for.
+	checkGrace = 500 * time.Millisecond
+)
+
+func (a *app) doctorCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor [URL]",
+		Short: "Find out what is wrong on this machine, and what to do",
+		Long: `Check the configuration, every store of keys, and the keys that would be used;
+with a URL also its server: the clock, the challenge that it sends, and whether
+that may be answered.
+
+Nothing is asked, changed or sent but one request to URL without a signature. It
+fails (exit code 1) if there is a problem; a warning is none.`,
+		Example: "  countersign doctor\n  countersign doctor https://registry.example.com",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as an object, as docs/doctor.md describes it")
+	return cmd
+}
+
+// A state is how bad a finding is.
+type state string
+
+const (
+	stateOK      state = "ok"
+	stateNote    state = "note"    // not there, and not missed
+	stateWarning state = "warning" // it may work all the same
+	stateProblem state = "problem"
+)
+
+// A finding is what a check has seen. Its JSON form is documented in
+// docs/doctor.md and does not change.
+type finding struct {
+	State state  `json:"state"`
+	Check string `json:"check"`
+	About string `json:"about,omitempty"` // which one, where there are several
+	Seen  string `json:"seen"`
+	Do    string `json:"do,omitempty"`
+}
+
+// A check looks at one thing. It asks nobody.
+type check struct {
+	name, about string
+	run         func(context.Context) []finding
+}
+
+// A doctor is what the checks go by.
+type doctor struct {
+	config *config.Config
+	query  config.Query
+	target string // URL of a server, or ""
+	canAsk bool   // whether a key that is locked can be unlocked when it is used
+}
+
+func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
+	query, err := a.query(args)
+	if err != nil {
+		return err
+	}
+	d := &doctor{query: query, canAsk: a.passphrase() != nil}
+	if len(args) > 0 {
+		d.target = args[0]
+	}
+	found := d.examine(ctx)
+	problems := count(found, stateProblem)
+	printErr := a.printFindings(found)
+	if asJSON {
+		printErr = a.printJSON(struct {
+			OK       bool      `json:"ok"`
+			Findings []finding `json:"findings"`
+		}{problems == 0, found})
+	}
+	if problems > 0 {
+		return fmt.Errorf("%s found", plural(problems, "problem"))
+	}
+	return printErr
+}
+
+// examine makes all checks at once.
+func (d *doctor) examine(ctx context.Context) []finding {
+	found, ok := d.loadConfig()
+	checks := d.storeChecks()
+	if ok {
+		checks = append(checks, d.keyChecks()...)
+		checks = append(checks, d.serverChecks()...)
+	}
+	results := make([][]finding, len(checks))
+	var all sync.WaitGroup
+	for i, c := range checks {
+		all.Go(func() { results[i] = c.bounded(ctx) })
+	}
+	all.Wait()
+	for _, r := range results {
+		found = append(found, r...)
+	}
+	return found
+}
+
+// bounded leaves behind a check that hangs.
+func (c check) bounded(ctx context.Context) []finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	done := make(chan []finding, 1)
+	go func() { done <- c.run(ctx) }()
+	select {
+	case found := <-done:
+		return found
+	case <-ctx.Done():
+	}
+	select {
+	case found := <-done:
+		return found
+	case <-time.After(checkGrace):
+		return []finding{c.failed(stateProblem, errors.New("no answer in time"))}
+	}
+}
