@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 const (
@@ -68,10 +70,11 @@ type check struct {
 
 // A doctor is what the checks go by.
 type doctor struct {
-	config *config.Config
-	query  config.Query
-	target string // URL of a server, or ""
-	canAsk bool   // whether a key that is locked can be unlocked when it is used
+	config   *config.Config
+	backends signer.Mux // that ask nobody
+	query    config.Query
+	target   string // URL of a server, or ""
+	canAsk   bool   // whether a key that is locked can be unlocked when it is used
 }
 
 func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
@@ -79,43 +82,48 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	d := &doctor{query: query, canAsk: a.passphrase() != nil}
+	d := &doctor{query: query, canAsk: a.hasTerminal()}
 	if len(args) > 0 {
 		d.target = args[0]
 	}
-	found := d.examine(ctx)
+	found, checks := a.prepare(d)
+	found = append(found, examine(ctx, checks)...)
 	problems := count(found, stateProblem)
-	printErr := a.printFindings(found)
 	if asJSON {
-		printErr = a.printJSON(struct {
+		err = a.printJSON(struct {
 			OK       bool      `json:"ok"`
 			Findings []finding `json:"findings"`
 		}{problems == 0, found})
+	} else {
+		err = a.printFindings(found)
 	}
 	if problems > 0 {
 		return fmt.Errorf("%s found", plural(problems, "problem"))
 	}
-	return printErr
+	return err
 }
 
-// examine makes all checks at once.
-func (d *doctor) examine(ctx context.Context) []finding {
-	found, ok := d.loadConfig()
-	checks := d.storeChecks()
-	if ok {
-		checks = append(checks, d.keyChecks()...)
-		checks = append(checks, d.serverChecks()...)
+// prepare reads the configuration and returns what there is to check. Without
+// knowing which keys are meant, that is the stores.
+func (a *app) prepare(d *doctor) ([]finding, []check) {
+	loaded, found := loadConfig()
+	if loaded == nil {
+		d.backends = a.quietBackends(&config.Config{})
+		return found, d.storeChecks()
 	}
+	d.config, d.backends = loaded, a.quietBackends(loaded)
+	return found, slices.Concat(d.storeChecks(), d.keyChecks(), d.serverChecks())
+}
+
+// examine makes all checks at once, and returns the findings in their order.
+func examine(ctx context.Context, checks []check) []finding {
 	results := make([][]finding, len(checks))
 	var all sync.WaitGroup
 	for i, c := range checks {
 		all.Go(func() { results[i] = c.bounded(ctx) })
 	}
 	all.Wait()
-	for _, r := range results {
-		found = append(found, r...)
-	}
-	return found
+	return slices.Concat(results...)
 }
 
 // bounded leaves behind a check that hangs.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -34,7 +36,7 @@ func (d *doctor) keyChecks() []check {
 func (d *doctor) keyCheck(about string, choice config.Choice) check {
 	c := check{name: "key", about: about}
 	c.run = func(ctx context.Context) []finding {
-		b := d.backends()
+		b := d.keys(runtime.GOOS)
 		s, e, err := choice.Open(ctx, b)
 		var found []finding
 		if err != nil {
@@ -48,8 +50,35 @@ func (d *doctor) keyCheck(about string, choice config.Choice) check {
 	return c
 }
 
+// errNotOpened: a key is there, and nothing else is known of it.
+var errNotOpened = errors.New("it is there, and was not opened: the Keychain may ask whether this program may")
+
+// keys are the backends, but that of macOS's Keychain only looks whether a key
+// is there: reading it may ask somebody, which no call can prevent.
+func (d *doctor) keys(goos string) signer.Mux {
+	store, ok := d.backends["keyring"].(signer.Lister)
+	if goos != "darwin" || !ok {
+		return d.backends
+	}
+	m := maps.Clone(d.backends)
+	m["keyring"] = signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
+		keys, err := store.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(keys, func(k signer.Info) bool { return k.Name == name }) {
+			return nil, errNotOpened
+		}
+		return nil, signer.ErrNotFound
+	})
+	return m
+}
+
 func (d *doctor) unusable(c check, e config.Explanation, err error) finding {
 	last := e.Tried[len(e.Tried)-1]
+	if errors.Is(err, errNotOpened) {
+		return c.found(stateNote, fmt.Sprintf("%s: %s", last, last.Reason), "")
+	}
 	if last.Outcome != config.Failed {
 		return c.found(stateProblem, "there is none: countersign whoami tells where it was looked for",
 			"name yours in COUNTERSIGN_KEY or in the configuration (docs/configuration.md), or make one: countersign key generate file:~/.ollama/id_ed25519")

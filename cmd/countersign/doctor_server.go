@@ -91,7 +91,7 @@ func (d *doctor) askedFor(resp *http.Response) []finding {
 // realm applies the policy that the key is under.
 func (d *doctor) realm(ch challenge.Challenge, from *url.URL) finding {
 	c := check{name: "realm"}
-	client := d.config.Client(d.backends(), d.query)
+	client := d.config.Client(d.backends, d.query)
 	err := client.CheckRealm(ch, from)
 	if err == nil {
 		return c.found(stateOK, fmt.Sprintf("%q may be answered", ch.Get("realm")), "")

@@ -11,22 +11,14 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// backends are the configured ones, set up so that nobody is asked.
-func (d *doctor) backends() signer.Mux {
-	m := d.config.Backends()
-	m["keyring"].(*keyring.Backend).PromptTimeout = 0
-	return m
-}
-
 func (d *doctor) storeChecks() []check {
 	var checks []check
-	all := d.backends()
-	for _, scheme := range slices.Sorted(maps.Keys(all)) {
-		if k, ok := all[scheme].(*keyring.Backend); ok {
+	for _, scheme := range slices.Sorted(maps.Keys(d.backends)) {
+		if k, ok := d.backends[scheme].(*keyring.Backend); ok {
 			checks = append(checks, keyringChecks(scheme, k)...)
 			continue
 		}
-		checks = append(checks, storeCheck(scheme, "", all[scheme]))
+		checks = append(checks, storeCheck(scheme, "", d.backends[scheme]))
 	}
 	return checks
 }
@@ -52,11 +44,11 @@ func storeCheck(scheme, store string, b signer.Backend) check {
 	c.run = func(ctx context.Context) []finding {
 		lister, ok := b.(signer.Lister)
 		if !ok {
-			return []finding{c.found(stateOK, "always here; it has no list of its keys", "")}
+			return []finding{c.found(stateOK, "here; it has no list of its keys", "")}
 		}
 		keys, err := lister.List(ctx)
 		if err == nil {
-			return []finding{c.found(stateOK, listed(scheme, keys), "")}
+			return []finding{c.found(stateOK, listed(scheme, store, keys), "")}
 		}
 		f := c.failed(stateWarning, err)
 		if errors.Is(err, signer.ErrUnavailable) || errors.Is(err, signer.ErrNotFound) {
@@ -68,14 +60,18 @@ func storeCheck(scheme, store string, b signer.Backend) check {
 	return c
 }
 
-// listed is for a store that let itself be read, and so is unlocked.
-func listed(scheme string, keys []signer.Info) string {
+// listed is for a store that let itself be read.
+func listed(scheme, store string, keys []signer.Info) string {
+	state := "here"
+	if store != "" {
+		state = "here and unlocked"
+	}
 	if len(keys) == 0 {
-		return "here and open, without keys"
+		return state + ", with no keys in its list"
 	}
 	var refs []string
 	for _, k := range keys {
 		refs = append(refs, scheme+":"+k.Name)
 	}
-	return "here and open, with " + plural(len(keys), "key") + ": " + strings.Join(refs, ", ")
+	return state + ", with " + plural(len(keys), "key") + ": " + strings.Join(refs, ", ")
 }
