@@ -111,7 +111,7 @@ func (a *app) prepare(d *doctor) ([]finding, []check) {
 		d.backends = a.quietBackends(&config.Config{})
 		return found, d.storeChecks()
 	}
-	d.config, d.backends = loaded, a.quietBackends(loaded)
+	d.config, d.backends = loaded, a.unlockingBackends(loaded)
 	return found, slices.Concat(d.storeChecks(), d.keyChecks(), d.serverChecks())
 }
 

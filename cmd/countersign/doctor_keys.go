@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"runtime"
 	"slices"
@@ -48,30 +47,6 @@ func (d *doctor) keyCheck(about string, choice config.Choice) check {
 		return append(found, openToOthers(ctx, b, choice.Candidates[len(e.Tried):])...)
 	}
 	return c
-}
-
-// errNotOpened: a key is there, and nothing else is known of it.
-var errNotOpened = errors.New("it is there, and was not opened: the Keychain may ask whether this program may")
-
-// keys are the backends, but that of macOS's Keychain only looks whether a key
-// is there: reading it may ask somebody, which no call can prevent.
-func (d *doctor) keys(goos string) signer.Mux {
-	store, ok := d.backends["keyring"].(signer.Lister)
-	if goos != "darwin" || !ok {
-		return d.backends
-	}
-	m := maps.Clone(d.backends)
-	m["keyring"] = signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
-		keys, err := store.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(keys, func(k signer.Info) bool { return k.Name == name }) {
-			return nil, errNotOpened
-		}
-		return nil, signer.ErrNotFound
-	})
-	return m
 }
 
 func (d *doctor) unusable(c check, e config.Explanation, err error) finding {
