@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -96,7 +97,10 @@ func (d *doctor) realm(ch challenge.Challenge, from *url.URL) finding {
 	if err == nil {
 		return c.found(stateOK, fmt.Sprintf("%q may be answered", ch.Get("realm")), "")
 	}
-	return c.found(stateProblem, err.Error(), remedy(client, ch, from))
+	if e, ok := errors.AsType[*challenge.Error](err); ok {
+		err = e.Err // the rest of it is on the lines above
+	}
+	return c.found(stateProblem, fmt.Sprintf("%q: %v", ch.Get("realm"), err), remedy(client, ch, from))
 }
 
 // remedy finds what in the configuration would let the realm be answered. What
