@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +44,9 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 func TestTypedPassphrasesAreHidden(t *testing.T) {
 	t.Chdir(t.TempDir())
 	person, program := openTerminal(t)
-	cmd := exec.CommandContext(t.Context(), "countersign", "key", "generate", "--new-passphrase", "file:key")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "countersign", "key", "generate", "--new-passphrase", "file:key")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -63,6 +67,9 @@ func TestTypedPassphrasesAreHidden(t *testing.T) {
 	for _, prompt := range []string{"new passphrase for key file key: ", "the same again: "} {
 		await(prompt)
 		for echoes(t, person) { // a person does not type as fast as the program goes on
+			if ctx.Err() != nil {
+				t.Fatal("the terminal shows what is typed")
+			}
 			runtime.Gosched()
 		}
 		fmt.Fprintln(person, "correct horse")
