@@ -67,6 +67,9 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *newKeyFlags, 
 		return err
 	}
 	err = a.ask(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
+	if err == nil { // an answer takes time: what is deleted is what was copied
+		_, err = openSame(ctx, a.backends(c), from, pub)
+	}
 	if err == nil {
 		err = source.Delete(ctx, name)
 	}

@@ -52,12 +52,9 @@ func (t target) put(ctx context.Context, key crypto.Signer) (ssh.PublicKey, erro
 // try opens ref, which must hold the key whose public half is pub, and has it
 // sign.
 func try(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) error {
-	key, err := m.Open(ctx, ref)
+	key, err := openSame(ctx, m, ref, pub)
 	if err != nil {
 		return err
-	}
-	if got := key.PublicKey(); !bytes.Equal(got.Marshal(), pub.Marshal()) {
-		return fmt.Errorf("it holds another key: %s instead of %s", ssh.FingerprintSHA256(got), ssh.FingerprintSHA256(pub))
 	}
 	msg := []byte("countersign tries a key: " + rand.Text()) // means nothing to any protocol
 	sig, err := key.Sign(ctx, msg)
@@ -68,4 +65,16 @@ func try(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) error
 		return errors.New("its signature is not good")
 	}
 	return nil
+}
+
+// openSame opens ref if it holds the key whose public half is pub.
+func openSame(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) (signer.Signer, error) {
+	key, err := m.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if got := key.PublicKey(); !bytes.Equal(got.Marshal(), pub.Marshal()) {
+		return nil, fmt.Errorf("it holds another key: %s instead of %s", ssh.FingerprintSHA256(got), ssh.FingerprintSHA256(pub))
+	}
+	return key, nil
 }

@@ -60,9 +60,13 @@ func (l *lister) addStores(ctx context.Context) {
 		}
 		for _, info := range infos {
 			ref := scheme + ":" + info.Name
-			var err error
-			if !mayAsk(scheme) {
-				info.PublicKey, err = l.look(ctx, ref)
+			if mayAsk(scheme) {
+				l.add(ref, info, nil)
+				continue
+			}
+			pub, err := l.look(ctx, ref)
+			if pub != nil {
+				info.PublicKey = pub // else it is what the store knows without opening the key
 			}
 			l.add(ref, info, err)
 		}
@@ -80,6 +84,8 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 		}
 		pub, err := l.look(ctx, candidate.Ref)
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, signer.ErrName):
 			return err
 		case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrUnavailable):

@@ -15,16 +15,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A person sits at a terminal, where a command runs.
+type person struct {
+	t        *testing.T
+	ctx      context.Context
+	terminal *os.File
+	screen   bytes.Buffer
+	cmd      *exec.Cmd
+}
+
+// sit has somebody start a command at a terminal of their own.
+func sit(t *testing.T, args ...string) *person {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	terminal, program := openTerminal(t)
+	defer program.Close()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &person{t: t, ctx: ctx, terminal: terminal, cmd: cmd}
+}
+
 // openTerminal returns both ends of a new terminal: the screen and keyboard, and
 // what a program has of them.
-func openTerminal(t *testing.T) (person, program *os.File) {
+func openTerminal(t *testing.T) (terminal, program *os.File) {
 	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { person.Close() })
-	fd := int(person.Fd())
+	t.Cleanup(func() { terminal.Close() })
+	fd := int(terminal.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -36,53 +61,74 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return person, program
+	return terminal, program
 }
 
-// TestTypedPassphrasesAreHidden has somebody type each answer when it is asked
-// for, and looks at the screen.
+// await reads the screen until text is on it.
+func (p *person) await(text string) {
+	p.t.Helper()
+	for b := make([]byte, 1024); !strings.Contains(p.screen.String(), text); {
+		n, err := p.terminal.Read(b)
+		if err != nil {
+			p.t.Fatalf("no %q on the screen: %v\n%s", text, err, &p.screen)
+		}
+		p.screen.Write(b[:n])
+	}
+}
+
+func (p *person) enter(text string) { fmt.Fprintln(p.terminal, text) }
+
+// awaitHidden returns once what is typed is not shown: a person does not type as
+// fast as the program goes on.
+func (p *person) awaitHidden() {
+	p.t.Helper()
+	for echoes(p.t, p.terminal) {
+		if p.ctx.Err() != nil {
+			p.t.Fatal("the terminal shows what is typed")
+		}
+		runtime.Gosched()
+	}
+}
+
 func TestTypedPassphrasesAreHidden(t *testing.T) {
 	t.Chdir(t.TempDir())
-	person, program := openTerminal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "countersign", "key", "generate", "--new-passphrase", "file:key")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
+	p := sit(t, "countersign", "key", "generate", "--new-passphrase", "file:key")
+	for _, prompt := range []string{"new passphrase for key file key: ", "the same again: "} {
+		p.await(prompt)
+		p.awaitHidden()
+		p.enter("correct horse")
+	}
+	p.await("ssh-ed25519 ")
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &p.screen)
+	}
+	if strings.Contains(p.screen.String(), "correct") {
+		t.Errorf("the passphrase is on the screen:\n%s", &p.screen)
+	}
+	if !echoes(t, p.terminal) {
+		t.Error("the terminal shows nothing that is typed any more")
+	}
+}
+
+// TestWhatIsDeletedIsWhatWasCopied has another key take the source's place while
+// somebody thinks about the question.
+func TestWhatIsDeletedIsWhatWasCopied(t *testing.T) {
+	sh := shell{t, t.TempDir(), os.Environ()}
+	t.Chdir(sh.dir)
+	sh.run(0, "", "countersign", "key", "generate", "file:key")
+	want := sh.run(0, "", "countersign", "key", "generate", "file:other")
+	p := sit(t, "countersign", "key", "copy", "--delete-source", "file:key", "file:copy")
+	p.await("Delete file:key? [y/N] ")
+	if err := os.Rename("other", "key"); err != nil {
 		t.Fatal(err)
 	}
-	program.Close()
-	var screen bytes.Buffer
-	await := func(text string) {
-		t.Helper()
-		for b := make([]byte, 1024); !strings.Contains(screen.String(), text); {
-			n, err := person.Read(b)
-			if err != nil {
-				t.Fatalf("no %q on the screen: %v\n%s", text, err, screen.String())
-			}
-			screen.Write(b[:n])
-		}
+	p.enter("y")
+	p.await("it holds another key")
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("%v\n%s", err, &p.screen)
 	}
-	for _, prompt := range []string{"new passphrase for key file key: ", "the same again: "} {
-		await(prompt)
-		for echoes(t, person) { // a person does not type as fast as the program goes on
-			if ctx.Err() != nil {
-				t.Fatal("the terminal shows what is typed")
-			}
-			runtime.Gosched()
-		}
-		fmt.Fprintln(person, "correct horse")
-	}
-	await("ssh-ed25519 ")
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, screen.String())
-	}
-	if strings.Contains(screen.String(), "correct") {
-		t.Errorf("the passphrase is on the screen:\n%s", screen.String())
-	}
-	if !echoes(t, person) {
-		t.Error("the terminal shows nothing that is typed any more")
+	if got := sh.run(0, "", "countersign", "key", "show", "file:key"); got != want {
+		t.Errorf("file:key is %s", got)
 	}
 }
 
