@@ -26,7 +26,8 @@ func startBrowser(t *testing.T) (w *webdriver, end func()) {
 	t.Helper()
 	chromium := need(t, "chromium", "chromium")
 	driver := exec.CommandContext(t.Context(), need(t, "chromedriver", "chromium-driver"), "--port=0")
-	driver.Env = append(os.Environ(), "HOME="+t.TempDir())
+	temp := t.TempDir()
+	driver.Env = append(os.Environ(), "HOME="+temp, "TMPDIR="+temp)
 	out, err := driver.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
