@@ -65,10 +65,7 @@ func consoleSteps(console string) []step {
 // on a machine with an unlocked keychain, and with registries that have the
 // names they have on the pages.
 func TestConsole(t *testing.T) {
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/countersign").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bin := build(t)
 	ran := 0
 	for name, text := range pages(t) {
 		do := steps(text)
@@ -134,15 +131,15 @@ var stepEnd = regexp.MustCompile(`(?s)(.*?)<<<exit (\d+)>>>\n`)
 func runSteps(t *testing.T, bin, page string, do []step) []outcome {
 	t.Helper()
 	session := secretservice.Start(t)
-	root, err := filepath.EvalSymlinks(t.TempDir())
+	machine, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkout, err := filepath.Abs("../..")
+	checkout, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := root + "/home/me"
+	home := machine + "/home/me"
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -158,12 +155,12 @@ func runSteps(t *testing.T, bin, page string, do []step) []outcome {
 	}
 	cmd.Env = append(session.Env(), "HOME="+home, "PATH="+bin+":"+os.Getenv("PATH"),
 		"CHECKOUT="+checkout, "GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"))
-	cmd.Env = append(cmd.Env, startInternet(t, root)...)
+	cmd.Env = append(cmd.Env, startInternet(t, machine)...)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	text := strings.ReplaceAll(string(out), root, "")
+	text := strings.ReplaceAll(string(out), machine, "")
 	var all []outcome
 	for _, m := range stepEnd.FindAllStringSubmatch(text, -1) {
 		all = append(all, outcome{strings.TrimSpace(m[1]), m[2]})
