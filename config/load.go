@@ -35,11 +35,23 @@ func locate() (path string, named bool) {
 	if path := os.Getenv(variable); path != "" {
 		return path, true
 	}
-	dir, err := os.UserConfigDir()
+	dir, err := configDir()
 	if err != nil {
 		return "", false
 	}
 	return filepath.Join(dir, "countersign", "config.toml"), false
+}
+
+// configDir ignores a relative XDG_CONFIG_HOME, as the XDG Base Directory
+// Specification has it. [os.UserConfigDir] fails there, and the file of the home
+// directory, with what it forbids, would be passed over.
+func configDir() (string, error) {
+	dir, err := os.UserConfigDir()
+	if xdg := os.Getenv("XDG_CONFIG_HOME"); err == nil || xdg == "" || filepath.IsAbs(xdg) {
+		return dir, err
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".config"), err
 }
 
 // Load reads the configuration file at [Path]. That there is none is no error,

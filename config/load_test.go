@@ -54,6 +54,29 @@ func TestLoadDefault(t *testing.T) {
 	}
 }
 
+// A relative one is no reason to overlook what the file in the home forbids.
+func TestLoadRelativeXDG(t *testing.T) {
+	switch runtime.GOOS {
+	case "windows", "darwin", "ios", "plan9":
+		t.Skip("XDG_CONFIG_HOME means nothing here")
+	}
+	home(t)
+	t.Setenv("XDG_CONFIG_HOME", "relative")
+	path := filepath.Join(os.Getenv("HOME"), ".config", "countersign", "config.toml")
+	write(t, path, `keys = ["env:MINE"]`)
+	c, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.File() != path || config.Path() != path {
+		t.Errorf("read from %q, and Path is %q, want %q", c.File(), config.Path(), path)
+	}
+	t.Setenv("HOME", "")
+	if got := config.Path(); got != "" {
+		t.Errorf("Path is %q without a home", got)
+	}
+}
+
 func TestLoadNamed(t *testing.T) {
 	write(t, home(t), `keys = ["env:DEFAULT"]`)
 	path := filepath.Join(t.TempDir(), "other.toml")
