@@ -21,8 +21,9 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// progress shows that something is waited for: on a terminal a line that counts
-// the time, elsewhere one note.
+// progress shows that something is waited for: one note, and below it on a
+// terminal a line that counts the time. It is short: one that is wider than the
+// terminal could not be written over.
 type progress struct {
 	app   *app
 	text  string
@@ -30,15 +31,12 @@ type progress struct {
 }
 
 func (p *progress) show() {
-	first := p.since.IsZero()
-	if first {
+	if p.since.IsZero() {
 		p.since = time.Now()
-	}
-	switch {
-	case isTerminal(p.app.stderr):
-		p.app.note("\r%s (%v) ", p.text, time.Since(p.since).Round(time.Second))
-	case first:
 		p.app.note("%s\n", p.text)
+	}
+	if isTerminal(p.app.stderr) {
+		p.app.note("\r(%v) ", time.Since(p.since).Round(time.Second))
 	}
 }
 

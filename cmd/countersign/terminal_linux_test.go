@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -140,4 +141,27 @@ func echoes(t *testing.T, terminal *os.File) bool {
 		t.Fatal(err)
 	}
 	return state.Lflag&unix.ECHO != 0
+}
+
+// TestProgressRewritesItsLine has a text that is wider than a terminal, where
+// writing over it would leave a line behind each time.
+func TestProgressRewritesItsLine(t *testing.T) {
+	person, program := openTerminal(t)
+	text := "waiting until " + strings.Repeat("x", 100)
+	synctest.Test(t, func(*testing.T) {
+		p := &progress{app: &app{stderr: program}, text: text}
+		p.show()
+		time.Sleep(12 * time.Second)
+		p.show()
+		p.end()
+	})
+	program.Close()
+	screen := make([]byte, 4096)
+	n, err := person.Read(screen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := text + "\r\n\r(0s) \r(12s) \r\n"; string(screen[:n]) != want {
+		t.Errorf("got %q, want %q", screen[:n], want)
+	}
 }
