@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,8 +66,8 @@ func checkURL(target string) error {
 	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
 		return nil
 	}
-	if guess, err := url.Parse("https://" + target); err == nil && guess.Host != "" && (u == nil || u.Host == "") {
-		return usageError{fmt.Errorf("%q has no scheme: did you mean %s?", target, guess.Redacted())}
+	if guess, err := url.Parse("https://" + target); err == nil && guess.Host != "" && !strings.Contains(target, "://") {
+		return usageError{fmt.Errorf("the URL has no scheme: did you mean %s?", guess.Redacted())}
 	}
 	return usageError{errors.New("not an http or https URL: want https://HOST/PATH")}
 }
