@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -39,11 +40,10 @@ func (a *app) configPath() error {
 	if path == "" {
 		return errors.New("no home directory, and so no configuration file: name one in COUNTERSIGN_CONFIG")
 	}
-	fmt.Fprintln(a.stdout, path)
-	c, err := config.Load()
-	if err == nil && c.File() == "" {
-		a.note("countersign: there is no such file, and none is needed\n")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		a.note("countersign: there is no such file\n")
 	}
+	_, err := fmt.Fprintln(a.stdout, path)
 	return err
 }
 
