@@ -19,7 +19,7 @@ var errNotAccepted = errors.New("the key is not connected to an account")
 
 const (
 	maxUser    = 64 << 10         // bytes of what a server says about a user
-	answerTime = 30 * time.Second // that a server has to begin its answer
+	answerTime = 30 * time.Second // that a server has to begin its answer, and then to end it
 )
 
 // An account is what a key may be connected to at a server.
@@ -47,6 +47,8 @@ func newAccount(server *url.URL, key signer.Signer) account {
 // Source: Ollama's api/client.go, Whoami, and server/routes.go, WhoamiHandler: a
 // reply without a name is a refusal, too.
 func (acc account) user(ctx context.Context) (name string, temporary bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, acc.server.JoinPath("/api/me").String(), nil)
 	if err != nil {
 		return "", false, err
@@ -58,6 +60,8 @@ func (acc account) user(ctx context.Context) (name string, temporary bool, err e
 		return "", !errors.As(err, new(*signer.Error)), err
 	}
 	defer resp.Body.Close()
+	// Not before: somebody may have had to unlock the key.
+	defer time.AfterFunc(answerTime, cancel).Stop()
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized:
 		return "", true, refused(challenge.ServerText(resp))
