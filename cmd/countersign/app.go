@@ -67,6 +67,9 @@ func (a *app) begin(cmd *cobra.Command, _ []string) error {
 	if cmd.Flags().Changed("key") && a.key == "" {
 		return errors.New("--key is empty: is the variable in it set?")
 	}
+	if a.timeout < 0 {
+		return errors.New("--timeout is negative: leave it out to wait as long as it takes")
+	}
 	if a.timeout > 0 {
 		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 		context.AfterFunc(cmd.Context(), cancel)
