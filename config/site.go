@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A site is a registry as the file names it: the host in lower case and the
@@ -41,10 +43,17 @@ func parseSite(name string) (site, error) {
 		return site{}, fmt.Errorf("%s is a URL: a registry is named by its host, or host:port", quote(name))
 	}
 	u, err := url.Parse("https://" + name)
-	if err != nil || u.Host != name || u.Hostname() == "" {
+	if err != nil || u.Host != name || u.Hostname() == "" || !isPrintable(name) {
 		return site{}, fmt.Errorf("%s is no registry: name it by its host, or host:port", quote(name))
 	}
 	return siteOf(u), nil
+}
+
+// isPrintable reports whether name can be shown as it is. Package url refuses
+// control characters of ASCII, but neither the others nor what turns the
+// direction of writing, so that one name looks like another.
+func isPrintable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // String leaves out the port of https.
@@ -87,7 +96,7 @@ func parseOrigin(text string) (string, error) {
 	}
 	u, err := url.Parse(text)
 	switch {
-	case err != nil, u.Host == "", u.Hostname() == "", u.User != nil:
+	case err != nil, u.Host == "", u.Hostname() == "", u.User != nil, !isPrintable(u.Host):
 		return "", errors.New("a realm is an origin, such as https://login.example.com")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", errors.New("a realm is an origin of https, or of http where the registry is one of http too")
