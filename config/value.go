@@ -12,7 +12,6 @@ import (
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/internal/keyname"
-	"github.com/countersign/countersign/signer"
 )
 
 // longest is how long the name of a key may be in any store: a path on Linux.
@@ -31,7 +30,7 @@ func (r *reader) candidates(level Level, to *[]Candidate) setter {
 	known := backends.New()
 	return func(s setting) {
 		for ref, line := range r.texts(s, `["env:OLLAMA_KEY", "keyring:ollama"]`) {
-			if err := checkReference(known, ref); err != nil {
+			if err := keyname.CheckReference(known, ref, longest); err != nil {
 				r.errorf(line, "%s: %v", s.key, err)
 			}
 			*to = append(*to, Candidate{ref, Source{level, r.file, line}})
@@ -40,16 +39,6 @@ func (r *reader) candidates(level Level, to *[]Candidate) setter {
 			r.errorf(s.line, "%s: the list is empty: name a key, or leave it out", s.key)
 		}
 	}
-}
-
-// checkReference finds what no backend could open. It leaves to the backend
-// what only that knows: whether a name may be empty, say.
-func checkReference(known signer.Mux, ref string) error {
-	_, name, err := known.Resolve(ref)
-	if err != nil || name == "" {
-		return err
-	}
-	return keyname.Check(name, longest)
 }
 
 func (r *reader) realms(to *[]string) setter {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/keyname"
-	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) configShowCmd() *cobra.Command {
@@ -62,7 +61,8 @@ func (a *app) showConfig(asJSON bool) error {
 	query := config.Here(a.key)
 	choice := c.Choose(query)
 	if choice.Binding {
-		if err := checkReference(c.Backends(), choice.Candidates[0].Ref); err != nil {
+		ref := choice.Candidates[0].Ref // not checked yet, and not to be printed if it is a key
+		if err := keyname.CheckReference(c.Backends(), ref, len(ref)); err != nil {
 			return fmt.Errorf("%s: %w", choice.Candidates[0].Source, err)
 		}
 	}
@@ -83,16 +83,6 @@ func (a *app) showConfig(asJSON bool) error {
 		return a.printJSON(e)
 	}
 	return a.printEffective(e)
-}
-
-// checkReference is for one that comes from outside the file and so was not
-// checked yet: it may be a key, which is not to be printed.
-func checkReference(known signer.Mux, ref string) error {
-	_, name, err := known.Resolve(ref)
-	if err != nil || name == "" {
-		return err
-	}
-	return keyname.Check(name, len(name))
 }
 
 func candidates(choice config.Choice) []candidate {

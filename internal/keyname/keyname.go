@@ -29,6 +29,17 @@ func Check(name string, longest int) error {
 	return nil
 }
 
+// CheckReference finds what no backend of known could open, as [signer.Mux.Resolve]
+// and Check do. It leaves to the backend what only that knows: whether a name may
+// be empty.
+func CheckReference(known signer.Mux, ref string, longest int) error {
+	_, name, err := known.Resolve(ref)
+	if err != nil || name == "" {
+		return err
+	}
+	return Check(name, longest)
+}
+
 // isKey knows PEM, base64 of PEM, and an Ed25519 seed in hex or base64, with or
 // without the public half behind it.
 func isKey(s string) bool {

@@ -53,3 +53,19 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckReference(t *testing.T) {
+	known := signer.Mux{"env": nil}
+	for ref, ok := range map[string]bool{
+		"env:OLLAMA_KEY": true,
+		"env:":           true,
+		"OLLAMA_KEY":     false,
+		"file:key":       false,
+		"env:two\nlines": false,
+		"env:-----BEGIN OPENSSH PRIVATE KEY-----": false,
+	} {
+		if err := keyname.CheckReference(known, ref, 100); ok != (err == nil) || err != nil && !errors.Is(err, signer.ErrName) {
+			t.Errorf("CheckReference(%q) = %v", ref, err)
+		}
+	}
+}
