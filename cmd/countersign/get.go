@@ -63,7 +63,7 @@ func getURL(ctx context.Context, client *http.Client, target string) (*http.Resp
 
 func checkURL(target string) error {
 	u, err := url.Parse(target)
-	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" {
 		return nil
 	}
 	if guess, err := url.Parse("https://" + target); err == nil && guess.Host != "" && !strings.Contains(target, "://") {
