@@ -91,6 +91,9 @@ func testCopy(sh shell, pem, want, from, to string) {
 	}
 	same(sh.run(0, "", "countersign", "key", "copy", from, to))
 	same(sh.run(0, "", "countersign", "key", "show", to))
+	if !strings.Contains(from, "ed25519") {
+		return // stores treat all kinds alike
+	}
 	same(sh.run(0, "", "countersign", "key", "show", from))
 	sh.run(1, "", "countersign", "key", "copy", from, to) // it is there
 
@@ -140,7 +143,7 @@ func TestCopyKilled(t *testing.T) {
 	env := secretservice.Start(t).Env()
 	killed := 0
 	for _, to := range []string{"file:copy", "keyring:copy"} {
-		for delay := time.Duration(0); delay < 120*time.Millisecond; delay += 8 * time.Millisecond {
+		for delay := time.Duration(0); delay < 120*time.Millisecond; delay += 20 * time.Millisecond {
 			sh := shell{t, t.TempDir(), env}
 			want := sh.run(0, "", "countersign", "key", "generate", "file:key")
 			ctx, cancel := context.WithTimeout(t.Context(), delay)
