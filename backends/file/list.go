@@ -24,10 +24,10 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir) // sorted by name
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // on Windows, ReadDir says so of a file too
 	}
+	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return nil, fmt.Errorf("key folder: %w", denied(err))
 	}
