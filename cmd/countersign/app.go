@@ -94,6 +94,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
+	ended := cmd.Context().Err()
+	if errors.Is(ended, context.DeadlineExceeded) && errors.Is(err, ended) {
+		err = fmt.Errorf("stopped after %v (--timeout): %w", a.timeout, err)
+	}
 	fmt.Fprintf(a.stderr, "countersign: %v\n", err)
 	if !started || errors.As(err, new(usageError)) {
 		fmt.Fprintf(a.stderr, "Try: %s --help\n", cmd.CommandPath())
