@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 
 // variable names the configuration file.
 const variable = "COUNTERSIGN_CONFIG"
+
+const maxSize = 1 << 20
 
 // An Error is a mistake in a configuration file. It never repeats a malformed
 // reference: that may be a key, pasted into the wrong place.
@@ -62,7 +65,7 @@ func Load() (*Config, error) {
 	if path == "" {
 		return &Config{}, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	switch {
 	case err == nil:
 		return Parse(data, path)
@@ -72,6 +75,37 @@ func Load() (*Config, error) {
 		return nil, fmt.Errorf("configuration file named by %s: %w", variable, err)
 	}
 	return nil, fmt.Errorf("configuration file: %w: make it readable, or set %s to another file (%s for none)", err, variable, os.DevNull)
+}
+
+// ReadFile reads the configuration file at path, wherever that is. Its errors
+// are those of package os and of [Parse].
+func ReadFile(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(data, path)
+}
+
+// readFile never waits, as it would for a pipe, and never goes on for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
+		return nil, fmt.Errorf("%s is no file but a pipe or a socket", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = fmt.Errorf("%s is no configuration: it has more than %d bytes", path, maxSize)
+	}
+	return data, err
 }
 
 // isMissing knows that services have /dev/null for a home.

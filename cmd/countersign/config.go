@@ -68,11 +68,7 @@ func readConfig(args []string) (*config.Config, error) {
 	if len(args) == 0 {
 		return config.Load()
 	}
-	data, err := os.ReadFile(args[0])
-	if err != nil {
-		return nil, err
-	}
-	return config.Parse(data, args[0])
+	return config.ReadFile(args[0])
 }
 
 func sections(c *config.Config) string {

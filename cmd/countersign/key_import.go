@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -66,14 +65,11 @@ func (a *app) readKey(ctx context.Context, c *config.Config, path ...string) (cr
 	if isTerminal(a.stdin) {
 		return nil, usageError{errors.New("stdin is a terminal: name the key's FILE, or pipe the key in")}
 	}
-	data, err := io.ReadAll(io.LimitReader(a.stdin, keyfile.MaxSize+1))
+	data, err := a.readStdin(ctx, keyfile.MaxSize)
 	if err != nil {
-		return nil, fmt.Errorf("reading stdin: %w", err)
+		return nil, err
 	}
 	defer clear(data)
-	if len(data) > keyfile.MaxSize {
-		return nil, fmt.Errorf("stdin is no key: it has more than %d bytes", keyfile.MaxSize)
-	}
 	key, err := signer.ParsePrivateKey(ctx, data, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("stdin: %w", err)

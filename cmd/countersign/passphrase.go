@@ -60,8 +60,8 @@ func (s *secretSource) set(read func() (string, error)) error {
 }
 
 // answer is a [signer.PassphraseFunc].
-func (s *secretSource) answer(context.Context, string) ([]byte, error) {
-	text, err := s.read()
+func (s *secretSource) answer(ctx context.Context, _ string) ([]byte, error) {
+	text, err := await(ctx, s.read)
 	return []byte(text), err
 }
 

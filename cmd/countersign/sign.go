@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -35,7 +34,7 @@ refused; --raw lets through those that belong to no protocol known here.`,
 }
 
 func (a *app) sign(ctx context.Context, raw bool) error {
-	msg, err := a.readMessage()
+	msg, err := a.readMessage(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +70,7 @@ must be that one.`,
 }
 
 func (a *app) verify(ctx context.Context, signature string) error {
-	msg, err := a.readMessage()
+	msg, err := a.readMessage(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,18 +90,12 @@ func (a *app) verify(ctx context.Context, signature string) error {
 	return a.printKey(pub)
 }
 
-func (a *app) readMessage() ([]byte, error) {
-	msg, err := io.ReadAll(io.LimitReader(a.stdin, maxMessage+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading stdin: %w", err)
-	}
-	if len(msg) > maxMessage {
-		return nil, fmt.Errorf("stdin holds more than %d MiB", maxMessage>>20)
-	}
-	if len(msg) == 0 {
+func (a *app) readMessage(ctx context.Context) ([]byte, error) {
+	msg, err := a.readStdin(ctx, maxMessage)
+	if err == nil && len(msg) == 0 {
 		return nil, usageError{errors.New("stdin is empty: pipe in the bytes, as in: countersign sign <FILE")}
 	}
-	return msg, nil
+	return msg, err
 }
 
 // printKey prints a public key as ssh-keygen -l and authorized_keys do.

@@ -103,6 +103,18 @@ func readLine(r io.Reader) (string, error) {
 	}
 }
 
+// readStdin reads at most limit bytes.
+func (a *app) readStdin(ctx context.Context, limit int64) ([]byte, error) {
+	data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(a.stdin, limit+1)) })
+	if err != nil {
+		return nil, fmt.Errorf("reading stdin: %w", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("stdin holds more than %d bytes", limit)
+	}
+	return data, nil
+}
+
 // await bounds read, which knows no context, by ctx.
 func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
