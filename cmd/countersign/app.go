@@ -33,6 +33,7 @@ type app struct {
 	timeout time.Duration // --timeout
 	quiet   bool          // --quiet
 	unlock  secretSource  // --passphrase-file, --passphrase-fd
+	keyJSON bool          // --json of commands that print a public key
 }
 
 // usageError is a mistake in how the command was called.
@@ -55,7 +56,7 @@ func (a *app) root() *cobra.Command {
 	a.unlock.addFlags(root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.verifyCmd(), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
+		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
 		a.connectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)

@@ -19,8 +19,8 @@ func (a *app) keyCmd() *cobra.Command {
 		RunE:  help,
 	}
 	cmd.AddCommand(
-		a.keyGenerateCmd(), a.keyShowCmd(), a.keyListCmd(),
-		a.keyImportCmd(), a.keyExportCmd(), a.keyCopyCmd(), a.keyDeleteCmd(), a.keyPassphraseCmd(),
+		a.printsKey(a.keyGenerateCmd()), a.printsKey(a.keyShowCmd()), a.keyListCmd(),
+		a.printsKey(a.keyImportCmd()), a.keyExportCmd(), a.printsKey(a.keyCopyCmd()), a.keyDeleteCmd(), a.keyPassphraseCmd(),
 	)
 	return cmd
 }

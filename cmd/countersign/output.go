@@ -3,7 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 )
 
 // printJSON prints a result for programs. Its fields do not change.
@@ -45,4 +49,23 @@ func (p *progress) end() {
 	if !p.since.IsZero() && isTerminal(p.app.stderr) {
 		p.app.note("\n")
 	}
+}
+
+// printsKey gives a command that prints a public key the choice of its form.
+func (a *app) printsKey(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.keyJSON, "json", false, "print an object with fingerprint and public_key")
+	return cmd
+}
+
+// printKey prints a public key as ssh-keygen -l and authorized_keys do.
+func (a *app) printKey(pub ssh.PublicKey) error {
+	fingerprint, line := ssh.FingerprintSHA256(pub), string(ssh.MarshalAuthorizedKey(pub))
+	if a.keyJSON {
+		return a.printJSON(struct {
+			Fingerprint string `json:"fingerprint"`
+			PublicKey   string `json:"public_key"`
+		}{fingerprint, strings.TrimSpace(line)})
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s\n%s", fingerprint, line)
+	return err
 }

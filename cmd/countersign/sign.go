@@ -97,9 +97,3 @@ func (a *app) readMessage(ctx context.Context) ([]byte, error) {
 	}
 	return msg, err
 }
-
-// printKey prints a public key as ssh-keygen -l and authorized_keys do.
-func (a *app) printKey(pub ssh.PublicKey) error {
-	_, err := fmt.Fprintf(a.stdout, "%s\n%s", ssh.FingerprintSHA256(pub), ssh.MarshalAuthorizedKey(pub))
-	return err
-}
