@@ -19,6 +19,7 @@ var errNotAccepted = errors.New("the key is not connected to an account")
 
 const (
 	maxUser    = 64 << 10         // bytes of what a server says about a user
+	maxHeader  = 64 << 10         // bytes of what it says before that
 	answerTime = 30 * time.Second // that a server has to begin its answer, and then to end it
 )
 
@@ -31,6 +32,7 @@ type account struct {
 func newAccount(server *url.URL, key signer.Signer) account {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = answerTime
+	base.MaxResponseHeaderBytes = maxHeader
 	return account{server, &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &challenge.RequestSigner{
