@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/countersign/countersign/internal/spelling"
 )
 
 // A Mux routes a reference, "scheme:name", to the backend of its scheme. It is
@@ -45,11 +43,8 @@ func (m Mux) Resolve(ref string) (Backend, string, error) {
 	}
 	b, ok := m[scheme]
 	if !ok {
-		known := slices.Sorted(maps.Keys(m))
-		if meant := spelling.Nearest(scheme, known); meant != "" {
-			return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon: did you mean %s:?", ErrName, meant)
-		}
-		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, strings.Join(known, ", "))
+		known := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, known)
 	}
 	return b, name, nil
 }

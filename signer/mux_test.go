@@ -117,17 +117,6 @@ func TestMuxUnknownSchemeListsTheKnown(t *testing.T) {
 	}
 }
 
-func TestMuxSuggestsAScheme(t *testing.T) {
-	m := signer.Mux{"file": new(store), "env": new(store), "keyring": new(store)}
-	for ref, want := range map[string]string{"keyrng:me": "did you mean keyring:?", "flie:me": "did you mean file:?", "vault:me": "env, file, keyring"} {
-		_, err := m.Open(t.Context(), ref)
-		wantIs(t, err, signer.ErrName)
-		if !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", ref, err, want)
-		}
-	}
-}
-
 func TestMuxWithholdsMalformedName(t *testing.T) {
 	seed := hex.EncodeToString(newEd25519(t).Seed())
 	refused := fmt.Errorf("%w: it looks like a key itself", signer.ErrName)
