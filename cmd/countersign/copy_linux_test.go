@@ -115,7 +115,7 @@ func withPass(t *testing.T) shell {
 		t.Fatal(err)
 	}
 	sh := shell{t, home, []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GNUPGHOME=" + home, "TMPDIR=" + home,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GNUPGHOME=" + home, "TMPDIR=" + home, endAtOnce,
 		"COUNTERSIGN_CONFIG=" + filepath.Join(home, "config.toml"),
 	}}
 	t.Cleanup(func() {

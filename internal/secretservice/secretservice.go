@@ -221,6 +221,7 @@ func (s *Session) environ() []string {
 		"XDG_DATA_HOME=" + filepath.Join(s.dir, "data"),
 		"XDG_DATA_DIRS=" + "/usr/local/share:/usr/share",
 		"CI=" + os.Getenv("CI"),
+		"GORACE=atexit_sleep_ms=0", // or a program with -race takes a second to end
 	}
 	return append(env, s.extra...)
 }
