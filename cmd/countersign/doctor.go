@@ -16,8 +16,8 @@ import (
 
 const (
 	// checkTimeout bounds each check. A store may take three seconds to say that
-	// it does not answer.
-	checkTimeout = 5 * time.Second
+	// it does not answer, and a passphrase several to unlock its key.
+	checkTimeout = 15 * time.Second
 
 	// checkGrace lets a check that notices its end say what it was waiting for.
 	checkGrace = 500 * time.Millisecond
