@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -73,7 +74,8 @@ func startService(ctx context.Context, conn busConn, s Store, timeout time.Durat
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err = conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.StartServiceByName", 0, name, uint32(0)).Err
-	if errors.Is(limited.Err(), context.DeadlineExceeded) {
+	// When ctx ends, the connection may be closed before limited knows of it.
+	if errors.Is(cmp.Or(ctx.Err(), limited.Err()), context.DeadlineExceeded) {
 		return noAnswer(string(s), "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
 	}
 	if err != nil {
