@@ -68,7 +68,7 @@ func (d *doctor) locked(f finding, err error) finding {
 	case d.canAsk:
 		f.State, f.Do = stateWarning, "nothing, if you are there to unlock it when it is used"
 	case f.Do == "":
-		f.Do = "run it where somebody can unlock the key, or give env: its passphrase (docs/command.md)"
+		f.Do = "run it where somebody can unlock the key, or give its passphrase (docs/keys.md#passphrases)"
 	}
 	return f
 }
