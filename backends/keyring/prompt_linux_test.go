@@ -1,10 +1,8 @@
 package keyring_test
 
 import (
-	"bufio"
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,20 +13,7 @@ import (
 // watchPrompts counts the prompts that are asked for on the bus, until stop.
 func watchPrompts(t *testing.T, s *secretservice.Session) (stop func() int) {
 	t.Helper()
-	secretservice.Require(t, "dbus-monitor")
-	cmd := exec.Command("dbus-monitor", "--session", "interface='org.freedesktop.Secret.Prompt',member='Prompt'")
-	cmd.Env = s.Env()
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	out := bufio.NewScanner(pipe)
-	if !out.Scan() { // it is told its own name once it monitors
-		t.Fatal("dbus-monitor says nothing")
-	}
+	out, stopMonitor := s.Monitor("interface='org.freedesktop.Secret.Prompt',member='Prompt'")
 	count := make(chan int)
 	go func() {
 		n := 0
@@ -40,10 +25,8 @@ func watchPrompts(t *testing.T, s *secretservice.Session) (stop func() int) {
 		count <- n
 	}()
 	return func() int {
-		cmd.Process.Kill()
-		n := <-count
-		cmd.Wait()
-		return n
+		stopMonitor()
+		return <-count
 	}
 }
 

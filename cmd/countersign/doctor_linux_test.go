@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,30 +119,16 @@ func TestDoctorOnADesktop(t *testing.T) {
 func watchUnlocking(t *testing.T, s *secretservice.Session) (stop func() []string) {
 	t.Helper()
 	const end = "/end/of/test"
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, "dbus-monitor", "--session", "type='method_call',destination='org.freedesktop.secrets'")
-	cmd.Env = s.Env()
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	out := bufio.NewScanner(pipe)
-	if !out.Scan() { // it is told its own name once it monitors
-		t.Fatal("dbus-monitor says nothing")
-	}
+	out, stopMonitor := s.Monitor("type='method_call',destination='org.freedesktop.secrets'")
 	return func() (calls []string) {
+		defer stopMonitor()
+		defer time.AfterFunc(time.Minute, stopMonitor).Stop() // the end may be lost
 		s.Run("", "dbus-send", "--session", "--type=method_call", "--dest=org.freedesktop.secrets", end, "org.freedesktop.DBus.Peer.Ping")
 		for out.Scan() && !strings.Contains(out.Text(), end) {
 			if line := out.Text(); strings.Contains(line, "member=Unlock") || strings.Contains(line, "member=Prompt") {
 				calls = append(calls, line)
 			}
 		}
-		cmd.Process.Kill()
-		cmd.Wait()
 		return calls
 	}
 }

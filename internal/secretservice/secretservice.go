@@ -173,6 +173,29 @@ func (s *Session) Run(stdin string, args ...string) string {
 	return string(out)
 }
 
+// Monitor returns what dbus-monitor prints of the messages on the bus that fit
+// filter, from now on until stop.
+func (s *Session) Monitor(filter string) (lines *bufio.Scanner, stop func()) {
+	s.t.Helper()
+	Require(s.t, "dbus-monitor")
+	cmd := exec.Command("dbus-monitor", "--session", filter)
+	cmd.Env = s.Env()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	stop = func() { cmd.Process.Kill() }
+	s.t.Cleanup(func() { stop(); cmd.Wait() })
+	lines = bufio.NewScanner(pipe)
+	if !lines.Scan() { // it is told its own name once it monitors
+		s.t.Fatal("dbus-monitor says nothing")
+	}
+	return lines, stop
+}
+
 // KillKeyring ends the daemon of the keyring as a crash does.
 func (s *Session) KillKeyring() { kill(&s.daemon) }
 
