@@ -19,13 +19,13 @@ const module = "github.com/countersign/countersign"
 var rooms = []struct{ name, room, mayUse string }{
 	{"signer", `^signer$`, `^(signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"signertest", `^signer/signertest$`, `^(signer(/signertest)?|internal/keyname|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
-	{"challenge", `^challenge$`, `^(challenge|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
-	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
-	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(key.*|shell)|[^/]+\.[^/]+/.*)$`},
-	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(key.*|shell)|golang\.org/x/(crypto|sys)/.*)$`},
+	{"challenge", `^challenge$`, `^(challenge|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
+	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
-	{"internal", `^internal/key`, `^(internal/(key.*|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
+	{"internal", `^internal/key`, `^(internal/(key.*|printable|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 
 type pkg struct {
