@@ -87,7 +87,7 @@ func TestOpen(t *testing.T) {
 		},
 		{
 			"none", choice("env:K", "keyring:k"), signer.ErrNotFound,
-			"key not found under any of 2 references\n" +
+			"key not found: tried 2 references\n" +
 				"  passed over: open env:K: key not found: no such variable\n" +
 				"  passed over: open keyring:k: key store unavailable: no bus\n" +
 				"  the keys and their order are from c.toml:7",

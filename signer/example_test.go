@@ -184,7 +184,7 @@ func ExampleFirst() {
 	fmt.Println(err)
 	// Output:
 	// home:alice <nil>
-	// key not found under any of 2 references
+	// key not found: tried 2 references
 	//   passed over: open work:bob: key not found
 	//   passed over: open home:bob: key not found
 }
@@ -268,7 +268,47 @@ func ExampleSSH() {
 	// git SHA256:y4qYkw/dBceGgISObHBJRcspQ67+rAfUEjfW3A2hwgk
 }
 
-// Errors say what to do about them, to people and to programs.
+// An error tells the problem. Its hint tells the remedy.
+func ExampleWithHint() {
+	err := fmt.Errorf("%w: the keychain \"login\"", signer.ErrLocked)
+	err = signer.WithHint(err, signer.Hint{Do: "unlock it", See: "keychain#locked"})
+
+	fmt.Println(err)
+	if hint, ok := signer.HintOf(err); ok {
+		fmt.Printf("%s (countersign help %s)\n", hint.Do, hint.See)
+	}
+	// Output:
+	// key is locked: the keychain "login"
+	// unlock it (countersign help keychain#locked)
+}
+
+// A program that looks for a key in several places goes on only if the key is
+// not there. A locked key ends the search.
+func ExampleIsAbsent() {
+	fmt.Println(signer.IsAbsent(fmt.Errorf("%w: HOME is not set", signer.ErrUnavailable)))
+	fmt.Println(signer.IsAbsent(signer.ErrLocked))
+	// Output:
+	// true
+	// false
+}
+
+// The error of First tells which references were passed over.
+func ExampleSearchError() {
+	keys := signer.Mux{"work": new(store), "home": new(store)}
+	_, err := signer.First(context.Background(), keys, "work:bob", "home:bob")
+	if search, ok := errors.AsType[*signer.SearchError](err); ok {
+		fmt.Println(search.Err)
+		for _, passed := range search.Passed {
+			fmt.Println(passed.Ref)
+		}
+	}
+	// Output:
+	// key not found: tried 2 references
+	// work:bob
+	// home:bob
+}
+
+// An error tells people and programs the reference and the cause.
 func ExampleError() {
 	ctx := context.Background()
 	key, err := readKey(ctx, "testdata/id_ed25519_locked") // nobody can give the passphrase

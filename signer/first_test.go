@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/signer"
 )
@@ -81,6 +84,53 @@ func TestFirstEndsWithContext(t *testing.T) {
 	}
 }
 
+func TestIsAbsent(t *testing.T) {
+	for _, err := range []error{
+		signer.ErrNotFound,
+		signer.ErrUnavailable,
+		signer.Wrap("open", "env:K", fmt.Errorf("%w: not set", signer.ErrNotFound)),
+		signer.WithHint(signer.ErrUnavailable, signer.Hint{Do: "start it"}),
+		&signer.SearchError{Err: signer.ErrNotFound},
+	} {
+		if !signer.IsAbsent(err) {
+			t.Errorf("IsAbsent(%v) = false", err)
+		}
+	}
+	for _, err := range append(slices.Clone(sentinels[3:]),
+		nil,
+		signer.ErrExists,
+		errors.New("damaged"),
+		context.Canceled,
+		fmt.Errorf("%w: %w", signer.ErrNotFound, context.Canceled),
+		fmt.Errorf("%w: %w", signer.ErrUnavailable, context.DeadlineExceeded),
+		fmt.Errorf("%w: %w", signer.ErrUnavailable, os.ErrDeadlineExceeded),
+		&signer.SearchError{Err: signer.ErrLocked, Passed: []signer.PassedOver{{Ref: "env:K", Err: signer.ErrNotFound}}},
+	) {
+		if signer.IsAbsent(err) {
+			t.Errorf("IsAbsent(%v) = true", err)
+		}
+	}
+}
+
+func TestFirstExposesPassedOver(t *testing.T) {
+	m := signer.Mux{"env": fails(signer.ErrNotFound), "file": fails(signer.ErrLocked)}
+	for _, refs := range [][]string{{"env:A", "env:B"}, {"env:A", "env:B", "file:f", "env:C"}} {
+		_, err := signer.First(t.Context(), m, refs...)
+		e, ok := errors.AsType[*signer.SearchError](err)
+		if !ok {
+			t.Fatalf("got %T, want a *SearchError", err)
+		}
+		var got []string
+		for _, p := range e.Passed {
+			wantIs(t, p.Err, signer.ErrNotFound)
+			got = append(got, p.Ref)
+		}
+		if diff := cmp.Diff([]string{"env:A", "env:B"}, got); diff != "" {
+			t.Errorf("First(%q) passed over (-want +got):\n%s", refs, diff)
+		}
+	}
+}
+
 func TestFirstListsAllReasons(t *testing.T) {
 	m := signer.Mux{
 		"env":     fails(signer.ErrNotFound),
@@ -95,7 +145,7 @@ func TestFirstListsAllReasons(t *testing.T) {
 		{
 			[]string{"env:K", "keyring:k"},
 			signer.ErrNotFound,
-			"key not found under any of 2 references\n" +
+			"key not found: tried 2 references\n" +
 				"  passed over: open env:K: key not found\n" +
 				"  passed over: open keyring:k: key store unavailable: no bus",
 		},
@@ -105,6 +155,12 @@ func TestFirstListsAllReasons(t *testing.T) {
 			"open file:f: key is not protected: mode 0644\n" +
 				"  passed over: open env:K: key not found\n" +
 				"  passed over: open keyring:k: key store unavailable: no bus",
+		},
+		{
+			[]string{"env:K"},
+			signer.ErrNotFound,
+			"key not found: tried 1 reference\n" +
+				"  passed over: open env:K: key not found",
 		},
 		{nil, signer.ErrNotFound, "key not found: no references to try"},
 	}

@@ -97,7 +97,7 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 		prompt += " for key " + ssh.FingerprintSHA256(p.pub)
 	}
 	secret, err := passphrase(ctx, prompt)
-	if passOver(err) {
+	if IsAbsent(err) {
 		err = errors.New(err.Error()) // the passphrase is missing, the key is not
 	}
 	if err != nil {

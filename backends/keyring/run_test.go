@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/countersign/countersign/signer"
 )
 
 func hang(release <-chan struct{}) func(context.Context) (int, error) {
@@ -37,7 +39,7 @@ func TestRunLimit(t *testing.T) {
 				if took := time.Since(start); took != tt.want+grace {
 					t.Errorf("run returned after %v, want %v", took, tt.want+grace)
 				}
-				if !errors.Is(err, context.DeadlineExceeded) || passOver(err) {
+				if !errors.Is(err, context.DeadlineExceeded) || signer.IsAbsent(err) {
 					t.Errorf("run: got error %v, want one that wraps DeadlineExceeded and ends a search", err)
 				}
 				close(release)
@@ -121,7 +123,7 @@ func TestRunContainsPanics(t *testing.T) {
 	b := &Backend{}
 	for range 2 * maxHanging {
 		_, err := run(t.Context(), b, func(context.Context) (int, error) { panic("close of closed channel") })
-		if err == nil || !strings.Contains(err.Error(), "close of closed channel") || passOver(err) {
+		if err == nil || !strings.Contains(err.Error(), "close of closed channel") || signer.IsAbsent(err) {
 			t.Errorf("run: got error %v, want one with the panic, which ends a search", err)
 		}
 	}

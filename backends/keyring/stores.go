@@ -78,8 +78,7 @@ const (
 )
 
 // search calls fn with one store after the other, until one has what fn wants.
-// Like [signer.First] it passes over ErrNotFound and ErrUnavailable, and nothing
-// else.
+// It goes on to the next store only if [signer.IsAbsent] reports true.
 func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
 	if len(b.stores()) == 0 {
 		return fmt.Errorf("%w: there is no key store of the operating system on %s (docs/keychain.md#platforms)", signer.ErrUnavailable, runtime.GOOS)
@@ -90,7 +89,7 @@ func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) 
 		if err == nil {
 			err = fn(r)
 		}
-		if err == nil || !passOver(err) {
+		if err == nil || !signer.IsAbsent(err) {
 			return err
 		}
 		passed = append(passed, err)
@@ -135,13 +134,6 @@ func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) 
 func open99(s Store, cfg keyring.Config) (keyring.Keyring, error) {
 	cfg.AllowedBackends = []keyring.BackendType{keyring.BackendType(s)}
 	return keyring.Open(cfg)
-}
-
-func passOver(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return false
-	}
-	return errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrUnavailable)
 }
 
 // joinPassed returns why no store had the key: it is not found if any store

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ func storeCheck(scheme, store string, b signer.Backend) check {
 			return []finding{c.found(stateOK, listed(scheme, store, keys), "")}
 		}
 		f := c.failed(stateWarning, err)
-		if errors.Is(err, signer.ErrUnavailable) || errors.Is(err, signer.ErrNotFound) {
+		if signer.IsAbsent(err) {
 			f.State = stateNote // the check of the keys tells whether one is missed for it
 		}
 		f.Seen = strings.Replace(f.Seen, store+": ", "", 1)

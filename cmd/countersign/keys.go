@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -43,7 +42,7 @@ func (a *app) orAsk(item signer.PassphraseFunc) signer.PassphraseFunc {
 	}
 	return func(ctx context.Context, prompt string) ([]byte, error) {
 		secret, err := item(ctx, prompt)
-		if !errors.Is(err, signer.ErrNotFound) && !errors.Is(err, signer.ErrUnavailable) {
+		if !signer.IsAbsent(err) {
 			return secret, err
 		}
 		a.note("countersign: %v\n", err)

@@ -88,7 +88,7 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 			return ctx.Err()
 		case errors.Is(err, signer.ErrName):
 			return err
-		case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrUnavailable):
+		case signer.IsAbsent(err):
 			continue
 		}
 		l.add(candidate.Ref, signer.Info{Name: name, PublicKey: pub}, err)

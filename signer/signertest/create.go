@@ -3,7 +3,6 @@ package signertest
 import (
 	"crypto"
 	"crypto/ed25519"
-	"errors"
 	"slices"
 	"testing"
 
@@ -91,7 +90,7 @@ func checkImportUnfit(t *testing.T, s *store) {
 	mustBe(t, "Import of a key of an unknown type", err, signer.ErrUnsupported)
 	if err := s.importKey(t.Context(), name, ed25519.PrivateKey(mixed)); err == nil {
 		t.Error("Import stored a damaged key: its halves do not belong together")
-	} else if errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrUnavailable) {
+	} else if signer.IsAbsent(err) {
 		t.Errorf("Import of a damaged key: %v; the store is not to blame", err)
 	}
 	s.unchanged(t, before, "Import of a key that it refuses")
