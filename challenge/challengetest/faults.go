@@ -1,12 +1,13 @@
 package challengetest
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 )
@@ -71,9 +72,9 @@ func Reply(status int, body string, header ...string) Fault {
 
 // WrongRealm puts another realm into challenges.
 func WrongRealm(realm string) Fault {
-	return rewrite(func(w *httptest.ResponseRecorder) {
-		line := w.Header().Get("WWW-Authenticate")
-		w.Header().Set("WWW-Authenticate", realmParam.ReplaceAllLiteralString(line, `realm="`+realm+`"`))
+	return rewrite(func(reply *recorded) {
+		line := reply.header.Get("WWW-Authenticate")
+		reply.header.Set("WWW-Authenticate", realmParam.ReplaceAllLiteralString(line, `realm="`+realm+`"`))
 	})
 }
 
@@ -82,26 +83,47 @@ var realmParam = regexp.MustCompile(`realm="[^"]*"`)
 // TokenReply lets edit change the members of a token endpoint's reply: token,
 // expires_in and issued_at.
 func TokenReply(edit func(reply map[string]any)) Fault {
-	return rewrite(func(w *httptest.ResponseRecorder) {
-		reply := map[string]any{}
-		if json.Unmarshal(w.Body.Bytes(), &reply) != nil {
+	return rewrite(func(reply *recorded) {
+		members := map[string]any{}
+		if json.Unmarshal(reply.body.Bytes(), &members) != nil {
 			return
 		}
-		edit(reply)
-		w.Body.Reset()
-		json.NewEncoder(w.Body).Encode(reply)
+		edit(members)
+		reply.body.Reset()
+		json.NewEncoder(&reply.body).Encode(members)
 	})
 }
 
-func rewrite(edit func(*httptest.ResponseRecorder)) Fault {
+// A recorded reply is an http.ResponseWriter that keeps the reply in memory.
+type recorded struct {
+	header http.Header
+	status int // 0 until the reply begins
+	body   bytes.Buffer
+}
+
+func (r *recorded) Header() http.Header { return r.header }
+
+func (r *recorded) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *recorded) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(p)
+}
+
+// rewrite changes the reply with edit before it is sent.
+func rewrite(edit func(*recorded)) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			rec := httptest.NewRecorder()
-			next.ServeHTTP(rec, req)
-			edit(rec)
-			maps.Copy(w.Header(), rec.Header())
-			w.WriteHeader(rec.Code)
-			w.Write(rec.Body.Bytes())
+			reply := &recorded{header: http.Header{}}
+			next.ServeHTTP(reply, req)
+			edit(reply)
+			maps.Copy(w.Header(), reply.header)
+			w.WriteHeader(cmp.Or(reply.status, http.StatusOK))
+			w.Write(reply.body.Bytes())
 		})
 	}
 }

@@ -11,11 +11,9 @@ package challengetest
 import (
 	"cmp"
 	"context"
-	"io"
-	"log"
+	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"time"
@@ -81,8 +79,8 @@ type Registry struct {
 	realm     string // as challenges have it
 	tokenPath string // where requests to the realm arrive
 	otherURL  string
-	main      *httptest.Server
-	other     *httptest.Server // the CDN and a token endpoint of its own
+	main      *server
+	other     *server // the CDN and a token endpoint of its own
 	transport *http.Transport
 	stop      context.CancelFunc
 
@@ -114,10 +112,21 @@ func Start(c Config) (*Registry, error) {
 }
 
 func (r *Registry) start() error {
+	var certificate *tls.Certificate
+	r.transport = &http.Transport{MaxIdleConnsPerHost: 100}
+	if r.config.TLS {
+		own, trusted, err := newCertificate()
+		if err != nil {
+			return err
+		}
+		certificate = own
+		r.transport.TLSClientConfig = &tls.Config{RootCAs: trusted}
+	}
 	n := network(loopback{})
 	if r.config.InMemory {
 		n = &memory{}
 	}
+	r.transport.DialContext = n.DialContext
 	main, err := n.Listen()
 	if err != nil {
 		return err
@@ -138,12 +147,8 @@ func (r *Registry) start() error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
-	r.main = r.serve(ctx, main, r.serveMain)
-	r.other = r.serve(ctx, other, r.serveOther)
-	r.transport = &http.Transport{DialContext: n.DialContext, MaxIdleConnsPerHost: 100}
-	if r.config.TLS {
-		r.transport.TLSClientConfig = r.main.Client().Transport.(*http.Transport).TLSClientConfig
-	}
+	r.main = startServer(ctx, main, certificate, http.HandlerFunc(r.serveMain))
+	r.other = startServer(ctx, other, certificate, http.HandlerFunc(r.serveOther))
 	return nil
 }
 
@@ -154,29 +159,13 @@ func (r *Registry) origin(l net.Listener) string {
 	return "http://" + l.Addr().String()
 }
 
-func (r *Registry) serve(ctx context.Context, l net.Listener, h http.HandlerFunc) *httptest.Server {
-	s := &httptest.Server{Listener: l, Config: &http.Server{
-		Handler:     h,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    log.New(io.Discard, "", 0), // clients that hang up are expected here
-	}}
-	if r.config.TLS {
-		s.StartTLS()
-	} else {
-		s.Start()
-	}
-	return s
-}
-
-// Close ends every connection, held requests too, and waits until the
-// registry's goroutines are done.
+// Close ends every connection and every request, including those that a fault
+// holds. It returns when no goroutine of the registry is left.
 func (r *Registry) Close() {
 	r.stop()
 	r.transport.CloseIdleConnections()
-	for _, s := range []*httptest.Server{r.main, r.other} {
-		s.Config.Close()
-		s.Close()
-	}
+	r.main.close()
+	r.other.close()
 }
 
 // Client returns a new client that reaches the registry and trusts its

@@ -103,6 +103,22 @@ func TestHeadlessPrograms(t *testing.T) {
 	}
 }
 
+// TestCommandContainsNoTestCode holds that the command's users do not get Go's
+// testing packages: package testing adds flags, and net/http/httptest adds a
+// server with a known private key.
+func TestCommandContainsNoTestCode(t *testing.T) {
+	command, ok := list(t)[module+"/cmd/countersign"]
+	if !ok {
+		t.Fatal("the command is in another package now: correct this test")
+	}
+	testCode := regexp.MustCompile(`^(net/http/httptest|testing(/.*)?|.*/signertest)$`)
+	for _, dep := range command.Deps {
+		if testCode.MatchString(dep) {
+			t.Errorf("the command is built from %s", dep)
+		}
+	}
+}
+
 func list(t *testing.T) map[string]pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
