@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A pkg is a package with syntax trees and types.
+type pkg struct {
+	fset     *token.FileSet
+	path     string
+	files    []*ast.File
+	names    []string // absolute, of files
+	info     *types.Info
+	importer types.Importer
+}
+
+// listed is the description of a package by go list.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Export     string
+	GoFiles    []string
+}
+
+// load reads and checks the packages in the named directories of the module.
+func load(root string, dirs []string) (map[string]*pkg, error) {
+	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles"}
+	for _, dir := range dirs {
+		args = append(args, "./"+dir)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	exports := map[string]string{}
+	byDir := map[string]listed{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var l listed
+		if err := d.Decode(&l); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		exports[l.ImportPath] = l.Export
+		byDir[l.Dir] = l
+	}
+	fset := token.NewFileSet()
+	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	packages := map[string]*pkg{}
+	for _, dir := range dirs {
+		p := &pkg{fset: fset, importer: imports}
+		if err := p.parse(byDir[filepath.Join(root, filepath.FromSlash(dir))]); err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		packages[dir] = p
+	}
+	return packages, nil
+}
+
+func (p *pkg) parse(l listed) error {
+	p.path = l.ImportPath
+	for _, name := range l.GoFiles {
+		name = filepath.Join(l.Dir, name)
+		f, err := parser.ParseFile(p.fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		p.files, p.names = append(p.files, f), append(p.names, name)
+	}
+	p.info = &types.Info{
+		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{},
+	}
+	return p.check(p.files, p.info)
+}
+
+func (p *pkg) check(files []*ast.File, info *types.Info) error {
+	_, err := (&types.Config{Importer: p.importer}).Check(p.path, p.fset, files, info)
+	return err
+}
+
+// compiles reports whether p is a valid program with source in place of the file
+// at index i.
+func (p *pkg) compiles(i int, source []byte) bool {
+	f, err := parser.ParseFile(p.fset, p.names[i], source, parser.SkipObjectResolution)
+	if err != nil {
+		return false
+	}
+	defer p.fset.RemoveFile(p.fset.File(f.Pos()))
+	files := slices.Clone(p.files)
+	files[i] = f
+	return p.check(files, nil) == nil
+}

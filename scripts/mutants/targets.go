@@ -1,0 +1,76 @@
+package main
+
+import "path"
+
+// A target is a file that carries security. Its mutants are tested with the tests
+// of its own package and then with those of the packages in alsoTests.
+type target struct {
+	file      string
+	alsoTests []string
+}
+
+// allTargets lists the files that protect signatures, tokens and keys.
+// Files for macOS and Windows alone are missing: their tests cannot run on Linux.
+func allTargets() []target {
+	return []target{
+		{file: "backends/env/env.go"},
+		{file: "backends/env/decode.go"},
+		{file: "backends/env/source.go"},
+		{file: "backends/file/file.go"},
+		{file: "backends/file/name.go"},
+		{file: "backends/file/read.go"},
+		{file: "backends/file/write.go"},
+		{file: "backends/file/rename_linux.go"},
+		{file: "challenge/ask.go"},
+		{file: "challenge/authorization.go"},
+		{file: "challenge/bearer.go"},
+		{file: "challenge/cache.go"},
+		{file: "challenge/client.go"},
+		{file: "challenge/exchange.go"},
+		{file: "challenge/known.go"},
+		{file: "challenge/parse.go"},
+		{file: "challenge/protocols.go"},
+		{file: "challenge/purpose.go"},
+		{file: "challenge/realm.go"},
+		{file: "challenge/request.go"},
+		{file: "challenge/scanner.go"},
+		{file: "challenge/scope.go"},
+		{file: "challenge/token.go"},
+		{file: "challenge/transport.go"},
+		{file: "config/access_unix.go"},
+		{file: "config/site.go"},
+		{file: "internal/keyfile/access_other.go", alsoTests: []string{"backends/file"}},
+		{file: "internal/keyfile/keyfile.go", alsoTests: []string{"backends/file", "backends/env"}},
+		{file: "internal/keyname/keyname.go"},
+		{file: "internal/printable/printable.go"},
+		{file: "signer/parse.go"},
+		{file: "signer/unlock.go"},
+	}
+}
+
+// slowTests names, for a package, the tests that are run only when all others have
+// passed, as a pattern of go test.
+func slowTests() map[string]string {
+	return map[string]string{
+		"backends/env":  "^(TestConformance|TestDecodeEveryForm|TestDecodeCutShort)$",
+		"backends/file": "^(TestKilledWhileGenerating|TestProcessesGenerateAtOnce|TestOpenWhatSSHKeygenMakes|TestListWhatSSHKeygenMakes|TestCiphers)$",
+		"challenge":     "^(TestOneExchangeForAllCallers|TestHeaderOfAReplyIsLimited|TestCacheIsBounded|TestManyCallersAndBlobsAfterExpiry)$",
+		"signer":        "^(TestParse|TestParseEncryptedPKCS8|FuzzParse)$",
+	}
+}
+
+// A testRun is one call of go test. Empty patterns mean all tests and none.
+type testRun struct{ pkg, run, skip string }
+
+// testRuns returns the calls of go test for the mutants of t, quick tests first.
+func (t target) testRuns() []testRun {
+	var runs, slow []testRun
+	for _, pkg := range append([]string{path.Dir(t.file)}, t.alsoTests...) {
+		pattern := slowTests()[pkg]
+		runs = append(runs, testRun{pkg: pkg, skip: pattern})
+		if pattern != "" {
+			slow = append(slow, testRun{pkg: pkg, run: pattern})
+		}
+	}
+	return append(runs, slow...)
+}
