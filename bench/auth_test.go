@@ -15,17 +15,18 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
-	"github.com/countersign/countersign/ollama"
+	dropin "github.com/countersign/countersign/ollama/auth"
 )
 
-// authFuncs are the functions of Ollama's package auth, and ours of that name.
+// authFuncs holds each function of Ollama's package auth beside our function of
+// the same name.
 var authFuncs = map[string]struct{ theirs, ours any }{
-	"Sign":         {auth.Sign, ollama.Sign},
-	"GetPublicKey": {auth.GetPublicKey, ollama.GetPublicKey},
-	"NewNonce":     {auth.NewNonce, ollama.NewNonce},
+	"Sign":         {auth.Sign, dropin.Sign},
+	"GetPublicKey": {auth.GetPublicKey, dropin.GetPublicKey},
+	"NewNonce":     {auth.NewNonce, dropin.NewNonce},
 }
 
-// TestAuthFuncs: a program can change its import path and nothing else.
+// TestAuthFuncs holds that a program can change its import path and nothing else.
 func TestAuthFuncs(t *testing.T) {
 	s := ollamaSource(t, "auth")
 	exported := 0
@@ -36,9 +37,9 @@ func TestAuthFuncs(t *testing.T) {
 		exported++
 		f, ok := authFuncs[name]
 		if !ok {
-			t.Errorf("Ollama's package auth has %s, which package ollama lacks", name)
-		} else if theirs, ours := reflect.TypeOf(f.theirs), reflect.TypeOf(f.ours); theirs != ours {
-			t.Errorf("%s is a %s in Ollama's package, and a %s in ours", name, theirs, ours)
+			t.Errorf("Ollama's package auth has %s, which ours lacks", name)
+		} else if want, got := reflect.TypeOf(f.theirs), reflect.TypeOf(f.ours); got != want {
+			t.Errorf("%s is a %s in Ollama's package, and a %s in ours", name, want, got)
 		}
 	}
 	if exported != len(authFuncs) {
@@ -50,12 +51,12 @@ func TestAuthFuncs(t *testing.T) {
 // configured.
 func TestAuthResults(t *testing.T) {
 	setHome(t, newHome(t))
-	theirs, err := auth.GetPublicKey()
+	want, err := auth.GetPublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ours, err := ollama.GetPublicKey(); err != nil || ours != theirs {
-		t.Errorf("public key: got %q, %v; want %q", ours, err, theirs)
+	if got, err := dropin.GetPublicKey(); err != nil || got != want {
+		t.Errorf("public key: got %q, %v; want %q", got, err, want)
 	}
 	for _, text := range []string{
 		"POST,/api/me?ts=1700000000",
@@ -63,14 +64,14 @@ func TestAuthResults(t *testing.T) {
 		"a text of the program's own",
 		"",
 	} {
-		theirs, err := auth.Sign(t.Context(), []byte(text))
+		want, err := auth.Sign(t.Context(), []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ours, err := ollama.Sign(t.Context(), []byte(text)); err != nil || ours != theirs {
-			t.Errorf("signature of %q: got %q, %v; want %q", text, ours, err, theirs)
+		if got, err := dropin.Sign(t.Context(), []byte(text)); err != nil || got != want {
+			t.Errorf("signature of %q: got %q, %v; want %q", text, got, err, want)
 		}
-		if _, err := challenge.Verify(theirs, []byte(text)); err != nil {
+		if _, err := challenge.Verify(want, []byte(text)); err != nil {
 			t.Errorf("signature of %q: %v", text, err)
 		}
 	}
@@ -81,9 +82,9 @@ func TestAuthNonces(t *testing.T) {
 		read := func(newNonce func(io.Reader, int) (string, error)) (string, error) {
 			return newNonce(strings.NewReader(strings.Repeat("\xfb\xff\x00~", 16)), length)
 		}
-		theirs, theirErr := read(auth.NewNonce)
-		if ours, err := read(ollama.NewNonce); ours != theirs || err != theirErr {
-			t.Errorf("%d bytes: got %q, %v; want %q, %v", length, ours, err, theirs, theirErr)
+		want, wantErr := read(auth.NewNonce)
+		if got, err := read(dropin.NewNonce); got != want || err != wantErr {
+			t.Errorf("%d bytes: got %q, %v; want %q, %v", length, got, err, want, wantErr)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ollama_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"log"
@@ -11,13 +12,23 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/ollama"
+	"github.com/countersign/countersign/signer"
 )
 
-// A request to Ollama's API, signed as its own packages do. The key is the one in
-// OLLAMA_KEY.
+// exampleKey returns the key whose seed is zeros. A program opens its key with a
+// backend.
+func exampleKey() signer.Signer {
+	key, err := signer.New(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return key
+}
+
+// A request to Ollama's API, signed as Ollama's own packages sign it.
 func ExampleSign() {
 	text := "POST,/api/me?ts=1700000000"
-	authorization, err := ollama.Sign(context.Background(), []byte(text))
+	authorization, err := ollama.Sign(context.Background(), exampleKey(), []byte(text))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,12 +40,8 @@ func ExampleSign() {
 	// Output: SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
 }
 
-func ExampleGetPublicKey() {
-	line, err := ollama.GetPublicKey()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(line)
+func ExampleAuthorizedKey() {
+	fmt.Println(ollama.AuthorizedKey(exampleKey().PublicKey()))
 	// Output: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop
 }
 
@@ -47,17 +54,9 @@ func ExampleNewNonce() {
 	// Output: 22 false
 }
 
-// The page that adds the key to an account. Who has a signer gives its PublicKey.
+// The page that adds the key to an account.
 func ExampleSignInURL() {
-	line, err := ollama.GetPublicKey()
-	if err != nil {
-		log.Fatal(err)
-	}
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
-	if err != nil {
-		log.Fatal(err)
-	}
-	page, err := ollama.SignInURL("https://ollama.com", key, "ann-laptop")
+	page, err := ollama.SignInURL("https://ollama.com", exampleKey().PublicKey(), "ann-laptop")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -2,41 +2,41 @@ package ollama_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
-	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/ollama"
 	"github.com/countersign/countersign/signer"
 )
 
-const request = "POST,/api/me?ts=1700000000"
+func (v vectors) signer(t *testing.T) signer.Signer {
+	t.Helper()
+	s, err := signer.New(v.privateKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
-// TestSignatures: what Ollama's own code signed, and what it made of it. Some
-// requests have more in front of that, such as "Bearer ".
-func TestSignatures(t *testing.T) {
+// TestSignVectors compares with the signatures that Ollama's own code made. Some
+// requests have a word such as "Bearer" in front of the signature.
+func TestSignVectors(t *testing.T) {
 	file := loadVectors(t)
-	order := start(t, "OLLAMA_KEY="+file.Key.Seed, configured(t, ""))
+	key := file.signer(t)
 	signed := 0
 	for _, v := range file.Vectors {
 		if v.Signed == "" {
 			continue
 		}
 		signed++
-		if r := order("sign " + v.Signed); r.Value == "" || !strings.HasSuffix(v.Authorization, r.Value) {
-			t.Errorf("%s: got %+v, want %s", v.Name, r, v.Authorization)
+		got, err := ollama.Sign(t.Context(), key, []byte(v.Signed))
+		if err != nil || got == "" || !strings.HasSuffix(v.Authorization, got) {
+			t.Errorf("%s: got %q, %v; want %s", v.Name, got, err, v.Authorization)
 		}
 	}
 	if signed < 30 {
@@ -44,8 +44,9 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestGuard: no signature of Ollama's key opens another door.
-func TestGuard(t *testing.T) {
+// TestSignRefusesOtherProtocols wants no signature that another protocol accepts.
+func TestSignRefusesOtherProtocols(t *testing.T) {
+	key := loadVectors(t).signer(t)
 	data, err := os.ReadFile("../challenge/testdata/cross_protocol.json")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func TestGuard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = ollama.Sign(t.Context(), msg)
+		_, err = ollama.Sign(t.Context(), key, msg)
 		if foreign := !strings.HasPrefix(s.Class, "ollama.") && s.Class != "raw"; foreign != (err != nil) {
 			t.Errorf("%s (%s): %v", s.Name, s.Class, err)
 		} else if foreign {
@@ -72,155 +73,24 @@ func TestGuard(t *testing.T) {
 	if refused < 15 {
 		t.Errorf("only %d samples of other protocols", refused)
 	}
-	if _, err := ollama.Sign(t.Context(), []byte("a text of the program's own")); err != nil {
+	if _, err := ollama.Sign(t.Context(), key, []byte("a text of the program's own")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWhereTheKeyIs(t *testing.T) {
-	key, path := newKey(t)
-	pub := publicKey(t, key)
-	text := read(t, path)
-	none := configured(t, "")
-	for name, env := range map[string][]string{
-		"Ollama's file":              append(home(filepath.Dir(filepath.Dir(path))), none),
-		"a variable, and no home":    {"OLLAMA_KEY=" + text, none},
-		"a variable without lines":   {"OLLAMA_KEY=" + strings.ReplaceAll(text, "\n", `\n`), none},
-		"a mounted file":             {"OLLAMA_KEY_FILE=" + path, none},
-		"what COUNTERSIGN_KEY names": {"COUNTERSIGN_KEY=file:" + path, "OLLAMA_KEY=" + strings.Repeat("00", 32), none},
-		"what the file names":        {configured(t, `keys = ["env:ABSENT", "env:MINE"]`), "MINE=" + text},
-		"no file":                    {"COUNTERSIGN_CONFIG=" + os.DevNull, "OLLAMA_KEY=" + text},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			order := start(t, env...)
-			if r := order("public"); r.Value != pub {
-				t.Errorf("public key: got %+v, want %s", r, pub)
-			}
-			checkSignature(t, order("sign "+request), pub)
-		})
-	}
-}
-
-func TestNoKey(t *testing.T) {
-	_, path := newKey(t)
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		env  []string
-		want []string
-		kind error
-	}{
-		"nowhere": {
-			append(home(t.TempDir()), configured(t, "")),
-			[]string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519", "OLLAMA_KEY_FILE", "id_ed25519"},
-			signer.ErrNotFound,
-		},
-		"no home": {
-			[]string{configured(t, "")},
-			[]string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519"},
-			nil,
-		},
-		"asked for": {
-			[]string{"COUNTERSIGN_KEY=env:ABSENT", "OLLAMA_KEY=" + strings.Repeat("00", 32), configured(t, "")},
-			[]string{"env:ABSENT", "COUNTERSIGN_KEY asks for this key"},
-			signer.ErrNotFound,
-		},
-		"mistake in the file": {
-			[]string{"OLLAMA_KEY=" + strings.Repeat("00", 32), configured(t, `key = "env:OLLAMA_KEY"`)},
-			[]string{"config.toml:1:", "keys"},
-			nil,
-		},
-		"no such file": {
-			[]string{"OLLAMA_KEY=" + strings.Repeat("00", 32), "COUNTERSIGN_CONFIG=" + filepath.Join(t.TempDir(), "absent")},
-			[]string{"COUNTERSIGN_CONFIG", "absent"},
-			nil,
-		},
-		"readable by others": {
-			append(home(filepath.Dir(filepath.Dir(path))), configured(t, "")),
-			[]string{"chmod 600"},
-			signer.ErrInsecure,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if c.kind == signer.ErrInsecure && runtime.GOOS == "windows" {
-				t.Skip("Windows has no modes")
-			}
-			order := start(t, c.env...)
-			for _, line := range []string{"public", "sign " + request} {
-				r := order(line)
-				if r.Value != "" || r.Error == "" || c.kind != nil && !r.is(c.kind) {
-					t.Errorf("%s: got %+v, want %v", line, r, c.kind)
-				}
-				for _, want := range c.want {
-					if !strings.Contains(r.Error, want) {
-						t.Errorf("%s: the error lacks %q: %s", line, want, r.Error)
-					}
-				}
-			}
-		})
-	}
-}
-
-// TestLocked: the sign-in page needs no passphrase.
-func TestLocked(t *testing.T) {
-	key, path := newKey(t)
-	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, pem.EncodeToMemory(block))
-	order := start(t, "COUNTERSIGN_KEY=file:"+path, configured(t, ""))
-	if r := order("public"); r.Value != publicKey(t, key) {
-		t.Errorf("public key: got %+v", r)
-	}
-	if r := order("sign " + request); !r.is(signer.ErrLocked) || !strings.Contains(r.Error, path) {
-		t.Errorf("signature: got %+v", r)
-	}
-}
-
-// TestKept: the key is read once, unless another one is there by now.
-func TestKept(t *testing.T) {
-	t.Run("variable", func(t *testing.T) {
-		order := start(t, "OLLAMA_KEY="+strings.Repeat("00", 32), configured(t, `keys = ["env:OLLAMA_KEY"]`))
-		first := order("sign " + request)
-		order("unset OLLAMA_KEY")
-		if second := order("sign " + request); first.Value == "" || second.Value != first.Value {
-			t.Errorf("got %+v, then %+v", first, second)
-		}
-	})
-	t.Run("file", func(t *testing.T) {
-		before, path := newKey(t)
-		after, other := newKey(t)
-		if err := os.Rename(path, path+".before"); err != nil {
-			t.Fatal(err)
-		}
-		order := start(t, "COUNTERSIGN_KEY=file:"+path, configured(t, ""))
-		if r := order("sign " + request); !r.is(signer.ErrNotFound) {
-			t.Errorf("before there is a key: got %+v", r)
-		}
-		for _, step := range []struct {
-			from string
-			key  ed25519.PrivateKey
-		}{{path + ".before", before}, {other, after}} {
-			if err := os.Rename(step.from, path); err != nil {
-				t.Fatal(err)
-			}
-			checkSignature(t, order("sign "+request), publicKey(t, step.key))
-			if r := order("public"); r.Value != publicKey(t, step.key) {
-				t.Errorf("got %+v", r)
-			}
-		}
-	})
-}
-
-func TestSignGivesUp(t *testing.T) {
+func TestSignEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err := ollama.Sign(ctx, []byte(request)); got != "" || !errors.Is(err, context.Canceled) {
+	got, err := ollama.Sign(ctx, loadVectors(t).signer(t), []byte("POST,/api/me?ts=1700000000"))
+	if got != "" || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestAuthorizedKey(t *testing.T) {
+	file := loadVectors(t)
+	if got := ollama.AuthorizedKey(file.publicKey(t)); got != file.Key.Line {
+		t.Errorf("got %q, want %q", got, file.Key.Line)
 	}
 }
 
@@ -232,63 +102,6 @@ func TestNewNonce(t *testing.T) {
 		}
 	}
 	if got, err := ollama.NewNonce(strings.NewReader("ab"), 3); got != "" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("too little to read: got %q, %v", got, err)
-	}
-}
-
-func checkSignature(t *testing.T, r reply, pub string) {
-	t.Helper()
-	signedBy, err := challenge.Verify(r.Value, []byte(request))
-	if err != nil {
-		t.Errorf("got %+v: %v", r, err)
-	} else if got := line(signedBy); got != pub {
-		t.Errorf("signed by %s, want %s", got, pub)
-	}
-}
-
-// newKey returns a key and where it is: HOME/.ollama/id_ed25519.
-func newKey(t *testing.T) (ed25519.PrivateKey, string) {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), ".ollama")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "id_ed25519")
-	write(t, path, pem.EncodeToMemory(block))
-	return key, path
-}
-
-func publicKey(t *testing.T, key ed25519.PrivateKey) string {
-	t.Helper()
-	pub, err := ssh.NewPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return line(pub)
-}
-
-func line(pub ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))) }
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-func write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(name, data, 0o600); err != nil {
-		t.Fatal(err)
+		t.Errorf("a reader that ends too early: got %q, %v", got, err)
 	}
 }

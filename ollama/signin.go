@@ -11,12 +11,13 @@ import (
 
 // SignInURL returns the address of the page where a person who is signed in at
 // base adds key to the account: "<base>/connect?name=<name>&key=<key>". The base
-// is "https://ollama.com" or another http or https URL, with or without a path;
-// name is what the page calls this machine, as [os.Hostname] does. For host names
-// it is the URL that Ollama prints; "&", "+" and the like, which Ollama leaves
-// bare, are escaped.
+// is "https://ollama.com" or another http or https URL, with or without a path.
+// The page shows name as the name of this machine; [os.Hostname] returns a fitting
+// one. For a name of letters, digits, "-" and "." the result is the URL that
+// Ollama prints; SignInURL also escapes "&", "+" and the like, which Ollama does
+// not.
 //
-// Errors repeat nothing of base: it may hold a password.
+// An error does not repeat base, because base may hold a password.
 func SignInURL(base string, key ssh.PublicKey, name string) (string, error) {
 	u, err := url.Parse(base)
 	switch {
@@ -25,19 +26,13 @@ func SignInURL(base string, key ssh.PublicKey, name string) (string, error) {
 	case u.User != nil:
 		return "", errors.New("the sign-in page's base holds a user name or password: leave it out")
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return "", errors.New(`the sign-in page's base holds a query or fragment: leave out what follows "?" or "#"`)
+		return "", errors.New(`the sign-in page's base holds a query or a fragment: end it before the "?" or "#"`)
 	}
 	u = u.JoinPath("connect")
-	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(authorizedKey(key)))
+	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(AuthorizedKey(key)))
 	return u.String(), nil
 }
 
-// escape writes a space as %20, as Ollama's server does. Its url.PathEscape is for
-// another part of a URL.
+// escape writes a space as %20, as Ollama's server does. The server's own function,
+// url.PathEscape, leaves "&" and "+" unescaped, which a query must not contain.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-
-// authorizedKey returns key as a line of authorized_keys, without a comment and
-// without a newline, as GetPublicKey does.
-func authorizedKey(key ssh.PublicKey) string {
-	return strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
-}

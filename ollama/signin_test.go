@@ -15,10 +15,12 @@ import (
 	"github.com/countersign/countersign/ollama"
 )
 
-// vectors are what Ollama's own code made, with a fixed key, clock and nonce.
+// vectors holds requests that Ollama's own code made with a fixed key, clock and
+// nonce.
 type vectors struct {
 	Key struct {
 		Seed string `json:"seed_hex"`
+		Line string `json:"authorized_key_line"`
 	}
 	Vectors []vector
 }
@@ -62,9 +64,9 @@ func (v vectors) publicKey(t *testing.T) ssh.PublicKey {
 	return pub
 }
 
-// TestSignInURLs: Ollama's desktop app asks the page to start it afterwards, and is
-// otherwise content with what the server prints.
-func TestSignInURLs(t *testing.T) {
+// TestSignInURLVectors compares with the URLs of Ollama's server and of its desktop
+// app, which adds a parameter that starts the app afterwards.
+func TestSignInURLVectors(t *testing.T) {
 	file := loadVectors(t)
 	after := map[string]string{"signin-url": "", "connect-url": "&launch=true"}
 	for _, v := range file.Vectors {
@@ -83,7 +85,7 @@ func TestSignInURLs(t *testing.T) {
 	}
 }
 
-func TestSignInURLBase(t *testing.T) {
+func TestSignInURLBases(t *testing.T) {
 	pub := loadVectors(t).publicKey(t)
 	for base, want := range map[string]string{
 		"https://ollama.com/":            "https://ollama.com/connect",
@@ -101,7 +103,7 @@ func TestSignInURLBase(t *testing.T) {
 	}
 }
 
-func TestSignInURLName(t *testing.T) {
+func TestSignInURLNames(t *testing.T) {
 	pub := loadVectors(t).publicKey(t)
 	for _, name := range []string{"", "vm", "Ann's Mac", "R&D+1=2", "100%", "a#b?c/d;e", "büro", "a\r\nb", "\xff"} {
 		got, err := ollama.SignInURL("https://ollama.com", pub, name)
@@ -139,9 +141,9 @@ func TestSignInURLErrors(t *testing.T) {
 		"https://ollama.com\n":          "no http or https URL",
 		"https://u:hunter2@ollama.com":  "leave it out",
 		"https://hunter2@ollama.com":    "leave it out",
-		"https://ollama.com?a=hunter2":  "leave out what follows",
-		"https://ollama.com/?":          "leave out what follows",
-		"https://ollama.com/#/settings": "leave out what follows",
+		"https://ollama.com?a=hunter2":  "end it before",
+		"https://ollama.com/?":          "end it before",
+		"https://ollama.com/#/settings": "end it before",
 	} {
 		got, err := ollama.SignInURL(base, pub, "vm")
 		if got != "" || err == nil || !strings.Contains(err.Error(), want) {

@@ -25,6 +25,8 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
+	{"ollama", `^ollama$`, `^(ollama|challenge|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"auth", `^ollama/auth$`, `^(ollama(/auth)?|config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"internal", `^internal/key`, `^(internal/(key.*|printable|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 
@@ -94,7 +96,7 @@ func TestOnlyTheKeyringBackendImportsTheKeyring(t *testing.T) {
 // TestHeadlessPrograms is the promise to a program that needs no keychain.
 func TestHeadlessPrograms(t *testing.T) {
 	all := list(t)
-	for _, path := range []string{"signer", "challenge", "backends/env", "backends/file"} {
+	for _, path := range []string{"signer", "challenge", "ollama", "backends/env", "backends/file"} {
 		for _, dep := range all[module+"/"+path].Deps {
 			if strings.Contains(dep, "dbus") || strings.Contains(dep, "keyring") {
 				t.Errorf("%s is built from %s", path, dep)

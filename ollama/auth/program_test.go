@@ -1,4 +1,4 @@
-package ollama_test
+package auth_test
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/countersign/countersign/ollama"
+	"github.com/countersign/countersign/ollama/auth"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -52,11 +52,11 @@ func program(in io.Reader, out io.Writer) {
 		var err error
 		switch order, arg, _ := strings.Cut(lines.Text(), " "); order {
 		case "public":
-			value, err = ollama.GetPublicKey()
+			value, err = auth.GetPublicKey()
 		case "unset":
 			err = os.Unsetenv(arg)
 		case "sign":
-			value, err = ollama.Sign(context.Background(), []byte(arg))
+			value, err = auth.Sign(context.Background(), []byte(arg))
 		}
 		r := reply{Value: value}
 		if err != nil {
