@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,7 @@ func (p *paper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		req.Body.Close()
 	}
-	home := req.URL.Scheme+"://"+req.URL.Host == paperURL
+	home := (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}).String() == paperURL
 	if !home {
 		p.mu.Lock()
 		p.went = append(p.went, req)

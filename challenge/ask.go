@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -29,24 +30,24 @@ type ask struct {
 // could otherwise choose whom the key signs for.
 func (c *Client) admit(ch Challenge, u, first *url.URL) (*ask, error) {
 	a := &ask{service: ch.Get("service"), scope: ch.Get("scope")}
-	e := &Error{Realm: printable(ch.Get("realm")), Scope: printable(a.scope)}
-	from, err := originOf(u)
+	e := &Error{Realm: printable.Text(ch.Get("realm")), Scope: printable.Text(a.scope)}
+	from, err := OriginOf(u)
 	if err != nil {
 		e.Op, e.Err = "read challenge", err
 		return nil, e
 	}
-	a.site, a.origin = from.url(), from.String()
+	a.site, a.origin = from.URL(), from.String()
 	e.Registry = a.origin
 	if !answerable(ch) {
 		e.Op, e.Err = "read challenge", ErrNoChallenge
 		return nil, e
 	}
 	e.Op = "check realm"
-	if a.realm, e.Err = c.policy().check(u, ch.Get("realm")); e.Err != nil {
+	if a.realm, e.Err = c.Policy.CheckRealm(from, ch.Get("realm")); e.Err != nil {
 		return nil, e
 	}
-	if asked, err := originOf(first); err != nil || asked != from && !asked.isUpgradedTo(from) {
-		if _, err := c.policy().check(first, ch.Get("realm")); err != nil {
+	if asked, err := OriginOf(first); err != nil || asked != from && !asked.isUpgradedTo(from) {
+		if _, err := c.Policy.CheckRealm(asked, ch.Get("realm")); err != nil {
 			e.Err = fmt.Errorf("%w (the request was redirected here from %s)", err, asked)
 			return nil, e
 		}
@@ -68,7 +69,7 @@ func (a *ask) need(k keyID) need {
 
 // fail fills in what e leaves out.
 func (a *ask) fail(k keyID, e *Error) *Error {
-	e.Registry, e.Realm, e.Scope = a.origin, printable(a.text), printable(a.scope)
+	e.Registry, e.Realm, e.Scope = a.origin, printable.Text(a.text), printable.Text(a.scope)
 	e.Key, e.Ref = k.fingerprint, k.ref
 	return e
 }

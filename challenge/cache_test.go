@@ -60,7 +60,7 @@ func TestDropLeavesTheSuccessor(t *testing.T) {
 func TestKnownIsBounded(t *testing.T) {
 	var k known
 	for i := range 10 * maxKnown {
-		from := origin{"https", strconv.Itoa(i) + ".example", "443"}
+		from := httpsOrigin(strconv.Itoa(i) + ".example")
 		req := &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}}
 		k.learn(placeOf(from, req), (&ask{}).withScope("repository:a:pull"))
 	}

@@ -41,13 +41,8 @@ type Client struct {
 	// and no redirect is followed, whatever it says.
 	HTTP *http.Client
 
-	// Realms are the pairs of registry and realm on different origins that are
-	// answered; nil means DefaultRealms, an empty slice none.
-	Realms []RealmPair
-
-	// Insecure lists registries, "host[:port]", that may use plain http. This
-	// machine always may.
-	Insecure []string
+	// Policy decides which challenges are answered.
+	Policy Policy
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -75,14 +70,6 @@ func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Toke
 	}
 	t, _, err := c.token(ctx, a)
 	return t, err
-}
-
-// CheckRealm tells whether Token would answer ch, a challenge to a request to
-// origin, and touches no key. Errors are of type *[Error]: ErrRealm if the policy
-// refuses the realm, ErrNoChallenge.
-func (c *Client) CheckRealm(ch Challenge, origin *url.URL) error {
-	_, err := c.admit(ch, origin, origin)
-	return err
 }
 
 // token also tells whether the token is fresh from an exchange.
@@ -137,24 +124,6 @@ func (c *Client) exchange(ctx context.Context, a *ask, key signer.Signer, id key
 		c.cache.put(t, c.now())
 		return t, nil
 	})
-}
-
-// CheckPlain returns ErrRealm for a URL of plain http to a host that is neither
-// this machine nor in Insecure: nothing that c signs may go there.
-func (c *Client) CheckPlain(u *url.URL) error {
-	o, err := originOf(u)
-	if err != nil {
-		return err
-	}
-	return c.policy().checkPlain(o, o)
-}
-
-func (c *Client) policy() realmPolicy {
-	pairs := c.Realms
-	if pairs == nil {
-		pairs = DefaultRealms()
-	}
-	return realmPolicy{pairs, c.Insecure}
 }
 
 // client follows no redirect: the target would not be the realm that was signed.

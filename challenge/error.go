@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // Causes that an [Error] wraps, besides ErrRealm, those of package signer and
@@ -72,7 +73,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %d %s", e.Status, http.StatusText(e.Status))
 	}
 	if e.Server != "" {
-		fmt.Fprintf(&b, ": %q", e.Server)
+		fmt.Fprintf(&b, ": \"%s\"", e.Server) // quoted already where that is needed
 	}
 	if e.Tries > 1 {
 		fmt.Fprintf(&b, ", after %d tries", e.Tries)
@@ -123,24 +124,5 @@ func serverText(body []byte) string {
 	for _, e := range reply.Errors {
 		text = append(text, cmp.Or(e.Message, e.Code))
 	}
-	return printable(strings.Join(slices.Compact(text), " "))
-}
-
-// printable makes a server's text fit for a terminal: one line, at most 300
-// characters, nothing that could move a cursor.
-func printable(s string) string {
-	const longest = 300
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > longest {
-			b.WriteString("...")
-			break
-		}
-		if !unicode.IsPrint(r) {
-			r = ' '
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
+	return printable.Text(strings.Join(slices.Compact(text), " "))
 }

@@ -114,8 +114,12 @@ func ExampleRequestSigner() {
 	defer registry.Close()
 	key := newKey()
 
+	origin, err := challenge.ParseOrigin(registry.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
 	client := &http.Client{Transport: &challenge.RequestSigner{
-		Origins: []string{registry.URL}, // nobody else gets a signature
+		Origins: []challenge.Origin{origin}, // no other server gets a signature
 		Key:     func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
 	}}
 	resp, err := client.Post(registry.URL+"/api/me", "application/json", nil)
@@ -131,18 +135,24 @@ func ExampleRequestSigner() {
 	// Output: {"fingerprint":"SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo","name":"challengetest"}
 }
 
-// Where a challenge leads is decided before the key is touched.
-func ExampleClient_realms() {
-	client := &challenge.Client{
-		Key: func(context.Context, *url.URL) (signer.Signer, error) { return newKey(), nil },
-		Realms: append(challenge.DefaultRealms(), challenge.RealmPair{
-			Registry: "https://registry.example.com",
-			Realm:    "https://login.example.com",
-		}),
+// A Policy tells, without a key, whether a challenge may be answered.
+func ExamplePolicy() {
+	origin := func(text string) challenge.Origin {
+		o, err := challenge.ParseOrigin(text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return o
 	}
-	origin := &url.URL{Scheme: "https", Host: "registry.example.org"}
-	ch := challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{{Name: "realm", Value: "https://login.example.com/token"}}}
-	_, err := client.Token(context.Background(), ch, origin)
-	fmt.Println(err)
-	// Output: check realm for https://registry.example.org at https://login.example.com/token: realm refused: it is on another origin than the registry: if that is right, list the two as a pair
+	policy := challenge.Policy{Pairs: append(challenge.DefaultRealms(), challenge.RealmPair{
+		Registry: origin("https://registry.example.com"),
+		Realm:    origin("https://login.example.com"),
+	})}
+	for _, registry := range []string{"https://registry.example.com", "https://registry.example.org"} {
+		_, err := policy.CheckRealm(origin(registry), "https://login.example.com/token")
+		fmt.Println(registry, err)
+	}
+	// Output:
+	// https://registry.example.com <nil>
+	// https://registry.example.org realm refused: it is on another origin than the registry: if that is right, list the two as a pair
 }

@@ -43,7 +43,7 @@ func (c *chaos) next() byte {
 // refused a signature.
 func (c *chaos) RoundTrip(req *http.Request) (*http.Response, error) {
 	auth := req.Header.Get("Authorization")
-	origin := strings.ToLower(req.URL.Scheme + "://" + req.URL.Host)
+	origin := strings.ToLower((&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}).String())
 	switch {
 	case strings.HasPrefix(auth, "Bearer ") && origin != chaosRegistry:
 		c.t.Errorf("a token went to %s", req.URL)

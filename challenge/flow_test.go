@@ -67,6 +67,24 @@ func visit(t *testing.T, c challengetest.Config, layers ...string) *visitor {
 	return v
 }
 
+func parseOrigin(t *testing.T, text string) challenge.Origin {
+	t.Helper()
+	o, err := challenge.ParseOrigin(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func originOf(t *testing.T, u *url.URL) challenge.Origin {
+	t.Helper()
+	o, err := challenge.OriginOf(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 // get reads a path of the registry.
 func (v *visitor) get(ctx context.Context, path string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.URL+path, nil)

@@ -12,7 +12,7 @@ const maxKnown = 1000
 // A place is what a registry challenges for: some actions on one repository, or
 // on whatever is in none.
 type place struct {
-	origin  origin
+	origin  Origin
 	repo    string
 	actions string
 }
@@ -21,13 +21,13 @@ type place struct {
 type known struct {
 	mu     sync.Mutex
 	places map[place]*ask
-	guess  map[origin]*ask // asks for one repository, as for another
+	guess  map[Origin]*ask // asks for one repository, as for another
 }
 
 // placeOf follows the paths of the OCI distribution specification:
 // /v2/<name>/(manifests|blobs|tags|referrers)/<reference> and, under blobs,
 // uploads/<reference>.
-func placeOf(from origin, req *http.Request) place {
+func placeOf(from Origin, req *http.Request) place {
 	p := place{origin: from, actions: actionsOf(req.Method)}
 	rest, ok := strings.CutPrefix(req.URL.Path, "/v2/")
 	if !ok {
@@ -106,7 +106,7 @@ func (k *known) learn(p place, a *ask) {
 	defer k.mu.Unlock()
 	k.remember(p, a)
 	if k.guess == nil || len(k.guess) >= maxKnown {
-		k.guess = map[origin]*ask{}
+		k.guess = map[Origin]*ask{}
 	}
 	if p.repo != "" && a.normal == repositoryScope(p.repo, p.actions) {
 		k.guess[p.origin] = a

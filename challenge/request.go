@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,9 +22,8 @@ type RequestSigner struct {
 	// Key yields the signer for an origin: see Client.Key.
 	Key func(ctx context.Context, origin *url.URL) (signer.Signer, error)
 
-	// Origins are the hosts that get signatures: "https://ollama.com"; a host
-	// alone means https.
-	Origins []string
+	// Origins are the servers that get signatures.
+	Origins []Origin
 
 	// Bearer puts "Bearer " in front of the signature, which some endpoints of
 	// Ollama's API want and others refuse.
@@ -47,14 +47,14 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // sign returns a signed copy of req, or req itself if it is not to be signed.
 func (s *RequestSigner) sign(req *http.Request) (*http.Request, error) {
-	covered, err := s.covers(req.URL)
-	if err != nil || !covered || req.Header.Get("Authorization") != "" {
-		return req, err
+	origin, err := OriginOf(req.URL)
+	if err != nil || !slices.Contains(s.Origins, origin) || req.Header.Get("Authorization") != "" {
+		return req, nil // Base reports a malformed URL
 	}
 	if s.Key == nil {
 		return nil, errors.New("RequestSigner.Key is nil: there is no key to sign with")
 	}
-	key, err := s.Key(req.Context(), &url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host})
+	key, err := s.Key(req.Context(), origin.URL())
 	if err != nil {
 		return nil, err
 	}
@@ -66,23 +66,6 @@ func (s *RequestSigner) sign(req *http.Request) (*http.Request, error) {
 		out.Header.Set("Authorization", "Bearer "+out.Header.Get("Authorization"))
 	}
 	return out, nil
-}
-
-func (s *RequestSigner) covers(u *url.URL) (bool, error) {
-	to, err := originOf(u)
-	if err != nil {
-		return false, err
-	}
-	for _, text := range s.Origins {
-		o, err := parseOrigin(text, "https")
-		if err != nil {
-			return false, err
-		}
-		if o == to {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // SignRequest signs req without waiting for a challenge, as Ollama's API wants

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // A Trace is told what a [Client] and a [Transport] do, as
@@ -105,7 +107,7 @@ func traceOf(ctx context.Context) *Trace {
 
 func (a *ask) event(k keyID) Event {
 	return Event{
-		Registry: a.origin, Realm: printable(a.text), Service: printable(a.service), Scope: printable(a.scope),
+		Registry: a.origin, Realm: printable.Text(a.text), Service: printable.Text(a.service), Scope: printable.Text(a.scope),
 		Key: k.fingerprint, Ref: k.ref,
 	}
 }

@@ -31,7 +31,7 @@ type Transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	from, err := originOf(req.URL)
+	from, err := OriginOf(req.URL)
 	if err != nil || req.Header.Get("Authorization") != "" {
 		return t.base().RoundTrip(req)
 	}

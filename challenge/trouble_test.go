@@ -57,7 +57,7 @@ func TestRejectedKey(t *testing.T) {
 	if !errors.Is(err, challenge.ErrRejected) || !errors.As(err, &e) {
 		t.Fatalf("error %v, want ErrRejected", err)
 	}
-	if e.Status != 403 || e.Server != "[31mnot for you" || e.Scope != "repository:"+repo+":pull" || e.Op != "get token" {
+	if e.Status != 403 || e.Server != `\x1b[31mnot for you\a` || e.Scope != "repository:"+repo+":pull" || e.Op != "get token" {
 		t.Errorf("the error lacks something: %+v", e)
 	}
 	if strings.ContainsAny(err.Error(), "\x1b\x07") {
@@ -185,7 +185,7 @@ func TestRedirectChoosesNoRealm(t *testing.T) {
 	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrRealm) || v.signatures.Load() != 0 {
 		t.Errorf("error %v after %d signatures, want ErrRealm and none", err, v.signatures.Load())
 	}
-	v.client.Realms = []challenge.RealmPair{{Registry: v.URL, Realm: other.URL}}
+	v.client.Policy.Pairs = []challenge.RealmPair{{Registry: parseOrigin(t, v.URL), Realm: parseOrigin(t, other.URL)}}
 	v.mustGet(t, manifest)
 }
 
@@ -341,7 +341,7 @@ func TestRealmOnAListedOrigin(t *testing.T) {
 		t.Fatalf("error %v, want ErrRealm", err)
 	}
 	realm, _ := url.Parse(v.Realm())
-	v.client.Realms = []challenge.RealmPair{{Registry: v.URL, Realm: realm.Scheme + "://" + realm.Host}}
+	v.client.Policy.Pairs = []challenge.RealmPair{{Registry: parseOrigin(t, v.URL), Realm: originOf(t, realm)}}
 	v.mustGet(t, manifest)
 }
 

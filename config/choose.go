@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+
+	"github.com/countersign/countersign/challenge"
 )
 
 // keyVariable names the key to use, as the flag --key does.
@@ -87,7 +89,9 @@ type Choice struct {
 func (c *Config) Choose(q Query) Choice {
 	var choice Choice
 	if q.Registry != nil {
-		choice.Registry = q.Registry.Scheme + "://" + q.Registry.Host
+		if o, err := challenge.OriginOf(q.Registry); err == nil {
+			choice.Registry = o.String()
+		}
 	}
 	if asked, ok := q.asked(); ok {
 		choice.Candidates, choice.Binding = []Candidate{asked}, true

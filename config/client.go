@@ -26,8 +26,7 @@ func (c *Config) Client(b signer.Backend, q Query) *challenge.Client {
 			choice := c.Choose(q)
 			return choices.open(ctx, fmt.Sprint(choice.Candidates), choice.backend(once), "")
 		},
-		Realms:   c.realms(),
-		Insecure: c.insecure(),
+		Policy: c.Policy(),
 	}
 }
 
@@ -58,31 +57,24 @@ func (k *keeper) open(ctx context.Context, name string, b signer.Backend, ref st
 	return open(ctx)
 }
 
-// realms returns the pairs that come with package challenge, but for registries
-// whose section names realms, and those of the sections.
-func (c *Config) realms() []challenge.RealmPair {
-	pairs := slices.DeleteFunc(challenge.DefaultRealms(), func(p challenge.RealmPair) bool {
-		u, err := url.Parse(p.Registry)
-		return err == nil && c.section(u).realms != nil
-	})
+// Policy returns the policy of the file: the pairs that come with package
+// challenge, but for registries whose section names realms, and those of the
+// sections; and the registries that the file calls insecure.
+func (c *Config) Policy() challenge.Policy {
+	p := challenge.Policy{Pairs: slices.DeleteFunc(challenge.DefaultRealms(), func(pair challenge.RealmPair) bool {
+		return c.section(pair.Registry.URL()).realms != nil
+	})}
 	for _, name := range c.Registries() {
 		s := c.registries[name]
+		if s.insecure {
+			p.Insecure = append(p.Insecure, s.site.plain)
+		}
 		for _, realm := range s.realms {
-			pairs = append(pairs, challenge.RealmPair{Registry: "https://" + name, Realm: realm})
-			if s.insecure || s.site.isLoopback() {
-				pairs = append(pairs, challenge.RealmPair{Registry: "http://" + name, Realm: realm})
+			p.Pairs = append(p.Pairs, challenge.RealmPair{Registry: s.site.secure, Realm: realm})
+			if p.CheckPlain(s.site.plain) == nil {
+				p.Pairs = append(p.Pairs, challenge.RealmPair{Registry: s.site.plain, Realm: realm})
 			}
 		}
 	}
-	return pairs
-}
-
-func (c *Config) insecure() []string {
-	var names []string
-	for _, name := range c.Registries() {
-		if c.registries[name].insecure {
-			names = append(names, name)
-		}
-	}
-	return names
+	return p
 }

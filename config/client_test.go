@@ -156,15 +156,24 @@ func TestClientFollowsRealms(t *testing.T) {
 	}
 }
 
+func equal(a, b challenge.Origin) bool { return a == b }
+
 func TestClientPolicy(t *testing.T) {
+	origin := func(text string) challenge.Origin {
+		o, err := challenge.ParseOrigin(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
 	pair := func(registry, realm string) challenge.RealmPair {
-		return challenge.RealmPair{Registry: registry, Realm: realm}
+		return challenge.RealmPair{Registry: origin(registry), Realm: origin(realm)}
 	}
 	defaults := challenge.DefaultRealms()
 	for _, tt := range []struct {
 		name, text string
 		realms     []challenge.RealmPair
-		insecure   []string
+		insecure   []challenge.Origin
 	}{
 		{"nothing said", "", defaults, nil},
 		{"keys say nothing of realms", "[registry.\"hf.co\"]\nkeys = [\"env:A\"]", defaults, nil},
@@ -184,15 +193,15 @@ func TestClientPolicy(t *testing.T) {
 				pair("https://i:5000", "http://login"), pair("http://i:5000", "http://login"),
 				pair("https://localhost", "http://localhost:81"), pair("http://localhost", "http://localhost:81"),
 			),
-			[]string{"i:5000"},
+			[]challenge.Origin{origin("http://i:5000")},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			client := parse(t, tt.text).Client(signer.Mux{}, config.Query{})
-			if diff := cmp.Diff(tt.realms, client.Realms); diff != "" {
+			policy := parse(t, tt.text).Client(signer.Mux{}, config.Query{}).Policy
+			if diff := cmp.Diff(tt.realms, policy.Pairs, cmp.Comparer(equal)); diff != "" {
 				t.Errorf("realms (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.insecure, client.Insecure); diff != "" {
+			if diff := cmp.Diff(tt.insecure, policy.Insecure, cmp.Comparer(equal)); diff != "" {
 				t.Errorf("insecure (-want +got):\n%s", diff)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	keys       []Candidate
 	platforms  map[string]*section // by "GOOS" or "GOOS/GOARCH"
 	registries map[string]*section // by site.String
+	origins    map[challenge.Origin]*section
 
 	stores                 []keyring.Store
 	timeout, promptTimeout time.Duration
@@ -39,7 +41,7 @@ type section struct {
 	line     int
 	site     site // zero in a section of a platform
 	keys     []Candidate
-	realms   []string // origins; nil if the file does not say
+	realms   []challenge.Origin // nil if the file does not say
 	insecure bool
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/countersign/countersign/challenge"
 )
 
 // variable names the configuration file.
@@ -117,7 +119,7 @@ func isMissing(err error) bool {
 // file. What is wrong in it is one error or several joined, each an *[Error].
 func Parse(data []byte, file string) (*Config, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // Windows Notepad's
-	r := reader{file: file, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}}}
+	r := reader{file: file, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}}}
 	r.read(data)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)

@@ -53,6 +53,7 @@ func (r *reader) registry(name string, line int) (table, error) {
 		return table{}, err
 	}
 	s.site = key
+	r.config.addOrigins(s)
 	return table{
 		values: map[string]setter{
 			"keys":     r.candidates(FromRegistry, &s.keys),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/keyname"
 )
 
@@ -41,11 +42,11 @@ func (r *reader) candidates(level Level, to *[]Candidate) setter {
 	}
 }
 
-func (r *reader) realms(to *[]string) setter {
+func (r *reader) realms(to *[]challenge.Origin) setter {
 	return func(s setting) {
-		*to = []string{} // an empty list means none
+		*to = []challenge.Origin{} // an empty list means none
 		for text, line := range r.texts(s, `["https://login.example.com"]`) {
-			realm, err := parseOrigin(text)
+			realm, err := challenge.ParseOrigin(text)
 			if err != nil {
 				r.errorf(line, "%s: %v", s.key, err)
 			}

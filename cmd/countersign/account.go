@@ -29,15 +29,15 @@ type account struct {
 	client *http.Client // signs what goes to server, and nothing else
 }
 
-func newAccount(server *url.URL, key signer.Signer) account {
+func newAccount(server challenge.Origin, key signer.Signer) account {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = answerTime
 	base.MaxResponseHeaderBytes = maxHeader
-	return account{server, &http.Client{
+	return account{server.URL(), &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &challenge.RequestSigner{
 			Key:     func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
-			Origins: []string{server.String()},
+			Origins: []challenge.Origin{server},
 			Base:    base,
 		},
 	}}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"testing"
 	"testing/synctest"
 
@@ -30,9 +29,13 @@ func TestAccountOfDrippingServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	origin, err := challenge.ParseOrigin("https://ollama.com")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for status, want := range map[int]error{http.StatusOK: challenge.ErrReply, http.StatusUnauthorized: errNotAccepted} {
 		synctest.Test(t, func(t *testing.T) {
-			acc := newAccount(&url.URL{Scheme: "https", Host: "ollama.com"}, key)
+			acc := newAccount(origin, key)
 			acc.client.Transport.(*challenge.RequestSigner).Base = dripping{status}
 			if _, _, err := acc.user(t.Context()); !errors.Is(err, want) {
 				t.Errorf("%d: got %v, want %v", status, err, want)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/keyname"
 )
@@ -30,12 +31,12 @@ where that is written. No key is opened: whoami does that.`,
 // effective is what the configuration comes to on this machine. Its JSON form is
 // documented in docs/configuration.md and does not change.
 type effective struct {
-	File       string       `json:"file,omitempty"`
-	Platform   string       `json:"platform"`
-	Keys       []candidate  `json:"keys"` // for registries that are not below
-	Registries []ofRegistry `json:"registries"`
-	Realms     []realmPair  `json:"realms"`
-	Insecure   []string     `json:"insecure"`
+	File       string                `json:"file,omitempty"`
+	Platform   string                `json:"platform"`
+	Keys       []candidate           `json:"keys"` // for registries that are not below
+	Registries []ofRegistry          `json:"registries"`
+	Realms     []challenge.RealmPair `json:"realms"`
+	Insecure   []string              `json:"insecure"`
 }
 
 type candidate struct {
@@ -46,11 +47,6 @@ type candidate struct {
 type ofRegistry struct {
 	Registry string      `json:"registry"`
 	Keys     []candidate `json:"keys"`
-}
-
-type realmPair struct {
-	Registry string `json:"registry"`
-	Realm    string `json:"realm"`
 }
 
 func (a *app) showConfig(asJSON bool) error {
@@ -68,17 +64,17 @@ func (a *app) showConfig(asJSON bool) error {
 	}
 	e := effective{
 		File: c.File(), Platform: query.GOOS + "/" + query.GOARCH,
-		Keys: candidates(choice), Registries: []ofRegistry{}, Realms: []realmPair{}, Insecure: []string{},
+		Keys: candidates(choice), Registries: []ofRegistry{}, Realms: []challenge.RealmPair{}, Insecure: []string{},
 	}
 	for _, name := range c.Registries() {
 		query.Registry = &url.URL{Scheme: "https", Host: name}
 		e.Registries = append(e.Registries, ofRegistry{name, candidates(c.Choose(query))})
 	}
-	client := c.Client(c.Backends(), query)
-	for _, pair := range client.Realms {
-		e.Realms = append(e.Realms, realmPair(pair))
+	policy := c.Policy()
+	e.Realms = append(e.Realms, policy.Pairs...)
+	for _, o := range policy.Insecure {
+		e.Insecure = append(e.Insecure, o.URL().Host)
 	}
-	e.Insecure = append(e.Insecure, client.Insecure...)
 	if asJSON {
 		return a.printJSON(e)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/ollama"
 )
 
@@ -66,7 +67,11 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 	if err != nil {
 		return err
 	}
-	if err := client.CheckPlain(server); err != nil {
+	origin, err := challenge.OriginOf(server)
+	if err != nil {
+		return usageError{err}
+	}
+	if err := client.Policy.CheckPlain(origin); err != nil {
 		return err
 	}
 	key, err := client.Key(ctx, server)
@@ -85,7 +90,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 		_, err := fmt.Fprintln(a.stdout, page)
 		return err
 	}
-	return a.waitForUser(ctx, newAccount(server, key), ssh.FingerprintSHA256(key.PublicKey()), page, browse)
+	return a.waitForUser(ctx, newAccount(origin, key), ssh.FingerprintSHA256(key.PublicKey()), page, browse)
 }
 
 // waitForUser shows page, unless the key is accepted already, and asks until it

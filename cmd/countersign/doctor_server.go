@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -92,42 +91,45 @@ func (d *doctor) askedFor(resp *http.Response) []finding {
 // realm applies the policy that the key is under.
 func (d *doctor) realm(ch challenge.Challenge, from *url.URL) finding {
 	c := check{name: "realm"}
-	client := d.config.Client(d.backends, d.query)
-	err := client.CheckRealm(ch, from)
+	policy, realm := d.config.Policy(), ch.Get("realm")
+	origin, err := challenge.OriginOf(from)
 	if err == nil {
-		return c.found(stateOK, fmt.Sprintf("%q may be answered", ch.Get("realm")), "")
+		_, err = policy.CheckRealm(origin, realm)
 	}
-	if e, ok := errors.AsType[*challenge.Error](err); ok {
-		err = e.Err // the rest of it is on the lines above
+	if err == nil {
+		return c.found(stateOK, fmt.Sprintf("%q may be answered", realm), "")
 	}
-	return c.found(stateProblem, fmt.Sprintf("%q: %v", ch.Get("realm"), err), remedy(client, ch, from))
+	return c.found(stateProblem, fmt.Sprintf("%q: %v", realm, err), remedy(policy, origin, realm))
 }
 
-// remedy finds what in the configuration would let the realm be answered. What
-// nothing there would is the server's fault.
-func remedy(client *challenge.Client, ch challenge.Challenge, from *url.URL) string {
-	realm, err := url.Parse(ch.Get("realm"))
+// remedy returns the lines that make the configuration allow the realm. If no
+// lines do, the server is at fault.
+func remedy(policy challenge.Policy, registry challenge.Origin, realm string) string {
+	const serverAtFault = "tell the operator of the server: no configuration allows such a realm"
+	u, err := url.Parse(realm)
 	if err != nil {
-		realm = &url.URL{}
+		return serverAtFault
 	}
-	origin := realm.Scheme + "://" + realm.Host
-	pair := challenge.RealmPair{Registry: from.Scheme + "://" + from.Host, Realm: origin}
+	origin, err := challenge.OriginOf(u)
+	if err != nil {
+		return serverAtFault
+	}
 	for _, add := range []struct{ realm, insecure bool }{{true, false}, {false, true}, {true, true}} {
-		trusting := challenge.Client{Realms: client.Realms, Insecure: client.Insecure}
-		trust := origin + " to get signatures of your key"
-		lines := fmt.Sprintf("[registry.%q]", from.Host)
+		changed := policy
+		trust := origin.String() + " to get signatures of your key"
+		lines := fmt.Sprintf("[registry.%q]", registry.URL().Host)
 		if add.realm {
-			trusting.Realms = append(slices.Clone(client.Realms), pair)
+			changed.Pairs = append(slices.Clone(policy.Pairs), challenge.RealmPair{Registry: registry, Realm: origin})
 			lines += fmt.Sprintf("\nrealms = [%q]", origin)
 		}
 		if add.insecure {
-			trusting.Insecure = append(slices.Clone(client.Insecure), from.Host)
+			changed.Insecure = append(slices.Clone(policy.Insecure), registry)
 			trust += " over a network where others may listen"
 			lines += "\ninsecure = true"
 		}
-		if trusting.CheckRealm(ch, from) == nil {
+		if _, err := changed.CheckRealm(registry, realm); err == nil {
 			return fmt.Sprintf("if you trust %s, add to the configuration:\n%s", trust, lines)
 		}
 	}
-	return "ask whoever runs the server: no configuration lets such a realm be answered"
+	return serverAtFault
 }

@@ -8,9 +8,9 @@ import (
 
 func TestRealmPolicy(t *testing.T) {
 	const ok, refused = true, false
-	policy := realmPolicy{
-		pairs:    append(DefaultRealms(), RealmPair{"registry.example:8443", "https://login.example"}),
-		insecure: []string{"registry.lan:5000", "plain.lan"},
+	policy := Policy{
+		Pairs:    append(DefaultRealms(), RealmPair{mustOrigin(t, "registry.example:8443"), mustOrigin(t, "https://login.example")}),
+		Insecure: []Origin{mustOrigin(t, "http://registry.lan:5000"), mustOrigin(t, "http://plain.lan")},
 	}
 	tests := []struct {
 		registry, realm string
@@ -94,7 +94,11 @@ func TestRealmPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u, err := policy.check(registry, tt.realm)
+		origin, err := OriginOf(registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := policy.CheckRealm(origin, tt.realm)
 		if tt.want != (err == nil) {
 			t.Errorf("registry %s, realm %q: %v, want ok=%v", tt.registry, tt.realm, err, tt.want)
 		}
@@ -107,30 +111,36 @@ func TestRealmPolicy(t *testing.T) {
 	}
 }
 
-func TestRealmPairIsMalformed(t *testing.T) {
-	registry := &url.URL{Scheme: "https", Host: "r.example"}
-	for _, pair := range []RealmPair{
-		{"https://r.example/v2/", "https://login.example"},
-		{"https://r.example", "https://login.example?x=1"},
-		{"", "https://login.example"},
+func mustOrigin(t *testing.T, text string) Origin {
+	t.Helper()
+	o, err := ParseOrigin(text)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return o
+}
+
+func TestPolicyPairs(t *testing.T) {
+	registry := mustOrigin(t, "https://registry.ollama.ai")
+	const realm = "https://ollama.com/token"
+	if _, err := (Policy{}).CheckRealm(registry, realm); err != nil {
+		t.Errorf("the zero value refuses a default pair: %v", err)
+	}
+	for name, p := range map[string]Policy{
+		"an empty list":   {Pairs: []RealmPair{}},
+		"a pair of zeros": {Pairs: []RealmPair{{}}},
+		"half a pair":     {Pairs: []RealmPair{{Registry: registry}, {Realm: mustOrigin(t, "https://ollama.com")}}},
 	} {
-		_, err := realmPolicy{pairs: []RealmPair{pair}}.check(registry, "https://login.example/token")
-		if err == nil {
-			t.Errorf("%v: no error", pair)
+		for _, from := range []Origin{registry, {}} {
+			if _, err := p.CheckRealm(from, realm); !errors.Is(err, ErrRealm) {
+				t.Errorf("%s: registry %q: %v, want ErrRealm", name, from, err)
+			}
 		}
 	}
 }
 
-func TestNoPairs(t *testing.T) {
-	c := &Client{Realms: []RealmPair{}}
-	registry := &url.URL{Scheme: "https", Host: "registry.ollama.ai"}
-	if _, err := c.policy().check(registry, "https://ollama.com/token"); !errors.Is(err, ErrRealm) {
-		t.Errorf("an empty list allows a shipped pair: %v", err)
-	}
-}
-
 func TestCheckPlain(t *testing.T) {
-	c := &Client{Insecure: []string{"registry.lan:5000"}}
+	p := Policy{Insecure: []Origin{mustOrigin(t, "http://registry.lan:5000"), mustOrigin(t, "https://secure.lan")}}
 	for text, want := range map[string]error{
 		"https://ollama.com":       nil,
 		"http://127.0.0.1:5000":    nil,
@@ -138,13 +148,9 @@ func TestCheckPlain(t *testing.T) {
 		"http://REGISTRY.lan:5000": nil,
 		"http://registry.lan":      ErrRealm,
 		"http://ollama.com":        ErrRealm,
-		"http:///":                 ErrRealm,
+		"http://secure.lan":        ErrRealm,
 	} {
-		u, err := url.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.CheckPlain(u); !errors.Is(err, want) {
+		if err := p.CheckPlain(mustOrigin(t, text)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", text, err, want)
 		}
 	}
