@@ -31,7 +31,7 @@ const (
 type Client struct {
 	// Key yields the signer for a registry, named by the scheme, host and port of
 	// the request that it challenged. It is called when a challenge may be
-	// answered and for each token that is taken from memory: see [signer.Keep]. The
+	// answered and for each token that is taken from memory: see [signer.Keeper]. The
 	// host is in lower case and without a default port; origin must not be changed.
 	Key func(ctx context.Context, origin *url.URL) (signer.Signer, error)
 

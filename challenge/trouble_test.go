@@ -79,8 +79,8 @@ func TestErrorsNameTheReference(t *testing.T) {
 	v := visit(t, challengetest.Config{})
 	key := v.key
 	open := signer.OpenFunc(func(context.Context, string) (signer.Signer, error) { return key, nil })
-	opened := signer.Keep(signer.Mux{"mem": open}, "mem:ollama")
-	v.client.Key = func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return opened(ctx) }
+	keys := &signer.Keeper{Backend: signer.Mux{"mem": open}}
+	v.client.Key = func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return keys.Open(ctx, "mem:ollama") }
 	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
 	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "(mem:ollama)") {
 		t.Errorf("error %v, want the reference in it", err)

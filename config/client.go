@@ -2,10 +2,8 @@ package config
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
-	"sync"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/signer"
@@ -15,46 +13,23 @@ import (
 // for it, opened from b at the first challenge, and follows the realms and
 // insecure registries of the file. What q says of the registry is ignored.
 func (c *Config) Client(b signer.Backend, q Query) *challenge.Client {
-	var refs, choices keeper
-	once := signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
-		return refs.open(ctx, ref, b, ref) // one prompt, however many registries have this key
-	})
+	keys := &signer.Keeper{Backend: b} // one prompt for a key that several registries have
+	registries := &signer.Keeper{Backend: signer.OpenFunc(func(ctx context.Context, origin string) (signer.Signer, error) {
+		registry, err := url.Parse(origin)
+		if err != nil {
+			return nil, err
+		}
+		q := q
+		q.Registry = registry
+		s, _, err := c.Choose(q).Open(ctx, keys)
+		return s, err
+	})}
 	return &challenge.Client{
 		Key: func(ctx context.Context, origin *url.URL) (signer.Signer, error) {
-			q := q
-			q.Registry = origin
-			choice := c.Choose(q)
-			return choices.open(ctx, fmt.Sprint(choice.Candidates), choice.backend(once), "")
+			return registries.Open(ctx, origin.String())
 		},
 		Policy: c.Policy(),
 	}
-}
-
-// backend returns a backend that opens the choice, whatever the name.
-func (c Choice) backend(b signer.Backend) signer.Backend {
-	return signer.OpenFunc(func(ctx context.Context, _ string) (signer.Signer, error) {
-		s, _, err := c.Open(ctx, b)
-		return s, err
-	})
-}
-
-// A keeper keeps signers, as [signer.Keep] does, each under a name.
-type keeper struct {
-	mu   sync.Mutex
-	kept map[string]func(context.Context) (signer.Signer, error)
-}
-
-func (k *keeper) open(ctx context.Context, name string, b signer.Backend, ref string) (signer.Signer, error) {
-	k.mu.Lock()
-	if k.kept == nil {
-		k.kept = map[string]func(context.Context) (signer.Signer, error){}
-	}
-	if k.kept[name] == nil {
-		k.kept[name] = signer.Keep(b, ref)
-	}
-	open := k.kept[name]
-	k.mu.Unlock()
-	return open(ctx)
 }
 
 // Policy returns the policy of the file: the pairs that come with package

@@ -17,6 +17,7 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func start(t *testing.T, c challengetest.Config) *challengetest.Registry {
@@ -203,6 +204,48 @@ func TestClientPolicy(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.insecure, policy.Insecure, cmp.Comparer(equal)); diff != "" {
 				t.Errorf("insecure (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A client uses the new key after a key was deleted and made again.
+func TestClientUsesTheNewKey(t *testing.T) {
+	path := t.TempDir() + "/key"
+	for _, tt := range []struct {
+		scheme, name string
+		backend      interface {
+			signer.Backend
+			signer.Generator
+			signer.Deleter
+		}
+	}{
+		{"mem", "key", new(signertest.Memory)},
+		{"kept", "key", &signer.Keeper{Backend: new(signertest.Memory)}},
+		{"file", path, new(file.Backend)},
+	} {
+		t.Run(tt.scheme, func(t *testing.T) {
+			ref := tt.scheme + ":" + tt.name
+			client := new(config.Config).Client(signer.Mux{tt.scheme: tt.backend}, config.Query{Flag: ref})
+			origin := parseURL(t, "https://registry.example.com")
+			for range 2 {
+				made, err := tt.backend.Generate(t.Context(), tt.name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s, err := client.Key(t.Context(), origin)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want, got := ssh.FingerprintSHA256(made.PublicKey()), ssh.FingerprintSHA256(s.PublicKey()); got != want {
+					t.Errorf("the client uses %s, want the key that was just made, %s", got, want)
+				}
+				if err := tt.backend.Delete(t.Context(), tt.name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := client.Key(t.Context(), origin); !errors.Is(err, signer.ErrNotFound) {
+				t.Errorf("after Delete: got error %v, want ErrNotFound", err)
 			}
 		})
 	}

@@ -128,7 +128,4 @@ type chosen struct {
 func (c *chosen) String() string { return c.why }
 
 // Stale implements [signer.Staler].
-func (c *chosen) Stale() bool {
-	s, ok := c.Signer.(signer.Staler)
-	return ok && s.Stale()
-}
+func (c *chosen) Stale() bool { return signer.IsStale(c.Signer) }

@@ -189,26 +189,25 @@ func ExampleFirst() {
 	//   passed over: open home:bob: key not found
 }
 
-// A long-lived program opens its key when it first needs it.
-func ExampleKeep() {
-	home := new(store)
-	keys := signer.Mux{"home": home}
-	key := signer.Keep(keys, "home:alice") // opens nothing yet
-
+// A long-lived program opens its key when it first needs it, and opens it once.
+func ExampleKeeper() {
 	ctx := context.Background()
-	_, err := key(ctx)
+	keys := &signer.Keeper{Backend: new(store)}
+
+	_, err := keys.Open(ctx, "alice")
 	fmt.Println(err)
 
-	if _, err := home.Generate(ctx, "alice"); err != nil {
+	if _, err := keys.Generate(ctx, "alice"); err != nil {
 		log.Fatal(err)
 	}
-	first, err := key(ctx) // a failure is not kept
-	fmt.Println(first, err)
-	second, err := key(ctx)
+	first, err := keys.Open(ctx, "alice") // a failure is not kept
+	if err != nil {
+		log.Fatal(err)
+	}
+	second, err := keys.Open(ctx, "alice")
 	fmt.Println(first == second, err)
 	// Output:
-	// open home:alice: key not found
-	// home:alice <nil>
+	// key not found
 	// true <nil>
 }
 

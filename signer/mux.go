@@ -93,9 +93,6 @@ func (n *named) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 	return sig, nil
 }
 
-func (n *named) Stale() bool {
-	s, ok := n.s.(Staler)
-	return ok && s.Stale()
-}
+func (n *named) Stale() bool { return IsStale(n.s) }
 
 func (n *named) String() string { return n.ref }

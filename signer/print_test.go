@@ -23,12 +23,13 @@ func TestNothingPrintsTheKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept := signer.Keep(holds(s), "x")
-			if _, err := kept(t.Context()); err != nil {
+			keeper := &signer.Keeper{Backend: holds(s)}
+			kept, err := keeper.Open(t.Context(), "x")
+			if err != nil {
 				t.Fatal(err)
 			}
 			signertest.NoSecret(t, k.key,
-				s, named, kept,
+				s, named, keeper, kept,
 				signer.FromSSH(newSSH(t, k.key)),
 				signer.Func(s.PublicKey(), s.Sign),
 				signer.SSH(t.Context(), s),

@@ -87,10 +87,17 @@ type Info struct {
 // of the function overwrites the result after use.
 type PassphraseFunc func(ctx context.Context, prompt string) ([]byte, error)
 
-// A Staler is a Signer that notices when its store holds another key by now. It
-// goes on signing with its own key; whoever holds it opens the new one ([Keep]
-// does so).
+// A Staler is a Signer that notices when its store no longer has its key under
+// its name. It goes on signing with its own key. A program that keeps Signers
+// opens the name again; [Keeper] does so.
 type Staler interface {
 	// Stale is cheap enough to ask before every signature.
 	Stale() bool
+}
+
+// IsStale reports whether s is a [Staler] and stale. A Signer that wraps s
+// implements Staler with it.
+func IsStale(s Signer) bool {
+	staler, ok := s.(Staler)
+	return ok && staler.Stale()
 }

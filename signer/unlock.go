@@ -111,15 +111,15 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 
 // unlockLater returns a Signer that unlocks its key at the first Sign.
 func unlockLater(p parsed, passphrase PassphraseFunc) Signer {
-	unlocked := keep(func(ctx context.Context) (Signer, error) {
+	unlocked := &Keeper{Backend: OpenFunc(func(ctx context.Context, _ string) (Signer, error) {
 		key, err := p.privateKey(ctx, passphrase)
 		if err != nil {
 			return nil, err
 		}
 		return New(key)
-	})
+	})}
 	return &closure{p.pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-		s, err := unlocked(ctx)
+		s, err := unlocked.Open(ctx, "")
 		if err != nil {
 			return nil, err
 		}

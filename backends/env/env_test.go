@@ -152,8 +152,8 @@ func TestRotation(t *testing.T) {
 	path := writeFile(t, filepath.Join(dir, "secret"), before)
 	t.Setenv("TEST_KEY_FILE", path)
 
-	kept := signer.Keep(signer.Mux{"env": &env.Backend{}}, "env:TEST_KEY")
-	old, err := kept(t.Context())
+	keys := &signer.Keeper{Backend: &env.Backend{}}
+	old, err := keys.Open(t.Context(), "TEST_KEY")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestRotation(t *testing.T) {
 		t.Error("the rotation went unnoticed")
 	}
 	checkSigns(t, old, oldPub)
-	s, err := kept(t.Context())
+	s, err := keys.Open(t.Context(), "TEST_KEY")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,20 +34,21 @@ func TestRotation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := tempDir(t)
-			key := signer.Keep(signer.Mux{"file": new(file.Backend)}, "file:"+filepath.Join(dir, "key"))
+			keys := &signer.Keeper{Backend: new(file.Backend)}
+			open := func() (signer.Signer, error) { return keys.Open(t.Context(), filepath.Join(dir, "key")) }
 
 			oldPub := tt.lay(t, dir, "1")
-			before, err := key(t.Context())
+			before, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
 			checkSigns(t, before, oldPub)
-			if again, err := key(t.Context()); err != nil || again != before {
+			if again, err := open(); err != nil || again != before {
 				t.Errorf("an unchanged key was opened again: %v", err)
 			}
 
 			newPub := tt.lay(t, dir, "second")
-			after, err := key(t.Context())
+			after, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}

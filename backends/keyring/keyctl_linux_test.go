@@ -47,6 +47,36 @@ func TestKeyCtl(t *testing.T) {
 	})
 }
 
+// A program that keeps opened keys uses the new key after a key was deleted and
+// made again.
+func TestReplacedKeyIsStale(t *testing.T) {
+	if !inSession(t, linked) {
+		return
+	}
+	store := &keyring.Backend{Stores: keyctlOnly, Timeout: patience}
+	program := &signer.Keeper{Backend: signer.Mux{"keyring": store}}
+	for range 2 {
+		made, err := store.Generate(t.Context(), "replaced")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := program.Open(t.Context(), "keyring:replaced")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := s.Sign(t.Context(), []byte("message"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := made.PublicKey().Verify([]byte("message"), sig); err != nil {
+			t.Errorf("the program does not sign with the key that was just made: %v", err)
+		}
+		if err := store.Delete(t.Context(), "replaced"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The kernel lets a session look for keys in the user's keyring only if it is
 // linked to it.
 func TestKeyCtlNotLinked(t *testing.T) {

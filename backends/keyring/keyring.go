@@ -53,9 +53,9 @@ type Backend struct {
 	// ours to decide.
 	PromptTimeout time.Duration
 
-	mu    sync.Mutex
-	slots chan struct{}
-	kept  map[string]func(context.Context) (signer.Signer, error)
+	mu     sync.Mutex
+	slots  chan struct{}
+	keeper *signer.Keeper // of direct
 }
 
 var _ interface {
@@ -70,20 +70,20 @@ var _ interface {
 // Open implements [signer.Backend]. The key signs in memory: it goes on when the
 // store is locked, or gone.
 func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
-	k, err := b.key(ctx, name)
-	if err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	return k.Signer, nil
+	return b.keys().Open(ctx, name)
 }
 
 // Export implements [signer.Exporter].
 func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error) {
-	k, err := b.key(ctx, name)
+	s, err := b.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return k.private(), nil
+	held := s.(interface{ Unwrap() signer.Signer }).Unwrap().(heldKey)
+	return held.private(), nil
 }
 
 // Generate implements [signer.Generator]: in the first store that is there,
@@ -104,11 +104,7 @@ func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) er
 	if err := checkName(name); err != nil {
 		return err
 	}
-	data, err := encode(name, key)
-	if err != nil {
-		return err
-	}
-	return b.add(ctx, name, "SSH private key", data)
+	return b.keys().Import(ctx, name, key)
 }
 
 // List implements [signer.Lister], for all stores that are there. It reads no
@@ -144,60 +140,11 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	defer b.forget(name)
-	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, b.search(ctx, mayPrompt, func(r ring) error { return r.remove(name) })
-	})
-	return err
-}
-
-// key returns the key of that name, read once for all callers.
-func (b *Backend) key(ctx context.Context, name string) (heldKey, error) {
-	if err := checkName(name); err != nil {
-		return heldKey{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return heldKey{}, err
-	}
-	s, err := b.keeper(name)(ctx)
-	if err != nil {
-		return heldKey{}, err
-	}
-	return s.(heldKey), nil
-}
-
-func (b *Backend) keeper(name string) func(context.Context) (signer.Signer, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.kept == nil {
-		b.kept = make(map[string]func(context.Context) (signer.Signer, error))
-	}
-	if b.kept[name] == nil {
-		b.kept[name] = signer.Keep(signer.OpenFunc(b.read), name)
-	}
-	return b.kept[name]
-}
-
-func (b *Backend) forget(name string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.kept, name)
-}
-
-func (b *Backend) read(ctx context.Context, name string) (signer.Signer, error) {
-	return run(ctx, b, func(ctx context.Context) (signer.Signer, error) {
-		var k heldKey
-		err := b.search(ctx, mayPrompt, func(r ring) (err error) {
-			k, err = r.read(ctx, name)
-			return err
-		})
-		return k, err
-	})
+	return b.keys().Delete(ctx, name)
 }
 
 // add stores data, as what description says, under a name that no store has.
 func (b *Backend) add(ctx context.Context, name, description string, data []byte) error {
-	defer b.forget(name)
 	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, b.create(ctx, name, description, data)
 	})

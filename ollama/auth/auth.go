@@ -21,10 +21,10 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// keep holds the opened key for the whole process. Ollama's functions take no
+// keys holds the opened key for the whole process. Ollama's functions take no
 // argument that could hold it, and a keychain that is opened for each signature
 // would prompt for each signature.
-var keep = signer.Keep(signer.OpenFunc(open), "")
+var keys = signer.Keeper{Backend: signer.OpenFunc(open)}
 
 func open(ctx context.Context, _ string) (signer.Signer, error) {
 	c, err := config.Load()
@@ -47,7 +47,7 @@ func open(ctx context.Context, _ string) (signer.Signer, error) {
 //
 // Errors: those of [config.Load] and [config.Choice.Open]. They list the
 // references that were tried.
-func Key(ctx context.Context) (signer.Signer, error) { return keep(ctx) }
+func Key(ctx context.Context) (signer.Signer, error) { return keys.Open(ctx, "") }
 
 // Sign signs bts with [Key] and returns "<public key>:<signature>". For an
 // Ed25519 key the result is the same as Ollama's, byte for byte.

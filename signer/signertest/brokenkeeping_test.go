@@ -24,6 +24,7 @@ func brokenKeeping() []broken {
 		{"Delete does nothing", storing(deleteNothing), "Delete", "after Delete: got error <nil>"},
 		{"Delete takes all", storing(deleteAll), "Delete", "key not found"},
 		{"remembers a deleted key", storing(remembers), "Replace", "PublicKey is"},
+		{"forgets only imported keys", storing(remembersGenerated), "Replace", "PublicKey is"},
 		{"public keys follow the name", storing(showsName), "Replace", "the old Signer's PublicKey"},
 		{"signers follow the name", storing(followsName), "Replace", "with another key"},
 	}
@@ -116,6 +117,15 @@ func remembers(s *store) {
 			opened.Store(name, k)
 		}
 		return k, err
+	}
+}
+
+// remembersGenerated forgets an opened key only when a key is imported.
+func remembersGenerated(s *store) {
+	remembers(s)
+	s.importKey = func(ctx context.Context, name string, key crypto.Signer) error {
+		remembers(s)
+		return s.Memory.Import(ctx, name, key)
 	}
 }
 

@@ -69,12 +69,33 @@ func checkDelete(t *testing.T, s *store) {
 	s.holds(t, otherName, publicKey(t, other))
 }
 
-// checkReplace gives a name to another key. What a Signer was opened with, it
-// keeps or loses; it never signs with the other one.
+// checkReplace deletes a key and makes another key of the same name, in each way
+// that the backend has.
 func checkReplace(t *testing.T, s *store) {
 	as[signer.Deleter](t, s)
-	as[signer.Importer](t, s)
-	first, second := newEd25519(t), newEd25519(t)
+	if _, ok := s.Backend.(signer.Importer); ok {
+		s.checkReplaced(t, "Import", func(name string) (ssh.PublicKey, error) {
+			key := newEd25519(t)
+			s.guard(key)
+			return publicKey(t, key), s.importKey(t.Context(), name, key)
+		})
+	}
+	if _, ok := s.Backend.(signer.Generator); ok {
+		s.checkReplaced(t, "Generate", func(name string) (ssh.PublicKey, error) {
+			k, err := s.generate(t.Context(), name)
+			if err != nil {
+				return nil, err
+			}
+			return k.PublicKey(), nil
+		})
+	}
+}
+
+// checkReplaced checks that the name opens as the new key. The old Signer may
+// keep its key or lose it, but it must never sign with the new key.
+func (s *store) checkReplaced(t *testing.T, op string, create func(name string) (ssh.PublicKey, error)) {
+	t.Helper()
+	first := newEd25519(t)
 	name := s.put(t, first)
 	old, err := s.open(t.Context(), name)
 	if err != nil {
@@ -83,11 +104,11 @@ func checkReplace(t *testing.T, s *store) {
 	if err := s.delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete(%q): %v", name, err)
 	}
-	s.guard(second)
-	if err := s.importKey(t.Context(), name, second); err != nil {
-		t.Fatalf("Import(%q) after Delete: %v", name, err)
+	second, err := create(name)
+	if err != nil {
+		t.Fatalf("%s(%q) after Delete: %v", op, name, err)
 	}
-	s.holds(t, name, publicKey(t, second))
+	s.holds(t, name, second)
 
 	pub := publicKey(t, first)
 	if !samePublic(old.PublicKey(), pub) {

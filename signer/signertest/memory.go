@@ -20,8 +20,10 @@ import (
 // store, safe for concurrent use.
 type Memory struct {
 	mu   sync.Mutex
-	keys map[string]func() crypto.Signer
+	keys map[string]*memoryKey
 }
+
+type memoryKey struct{ private func() crypto.Signer }
 
 var _ interface {
 	signer.Backend
@@ -32,13 +34,33 @@ var _ interface {
 	signer.Deleter
 } = (*Memory)(nil)
 
-// Open implements [signer.Backend]. Errors: ErrNotFound, ErrName.
+// Open implements [signer.Backend]. The Signer is a [signer.Staler]: it notices
+// that its key was deleted. Errors: ErrNotFound, ErrName.
 func (m *Memory) Open(ctx context.Context, name string) (signer.Signer, error) {
-	key, err := m.Export(ctx, name)
+	key, err := m.get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return signer.New(key)
+	s, err := signer.New(key.private())
+	if err != nil {
+		return nil, err
+	}
+	return &memorySigner{s, func() bool { return m.has(name, key) }}, nil
+}
+
+// A memorySigner reaches the Memory through a function, so that nothing that
+// prints it shows the other keys.
+type memorySigner struct {
+	signer.Signer
+	isStored func() bool
+}
+
+func (s *memorySigner) Stale() bool { return !s.isStored() }
+
+func (m *Memory) has(name string, key *memoryKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys[name] == key
 }
 
 // Generate implements [signer.Generator]. Errors: ErrExists, ErrName.
@@ -50,7 +72,7 @@ func (m *Memory) Generate(ctx context.Context, name string) (signer.Signer, erro
 	if err := m.Import(ctx, name, key); err != nil {
 		return nil, err
 	}
-	return signer.New(key)
+	return m.Open(ctx, name)
 }
 
 // Import implements [signer.Importer]. Errors: ErrExists, ErrName, ErrUnsupported.
@@ -67,14 +89,22 @@ func (m *Memory) Import(ctx context.Context, name string, key crypto.Signer) err
 		return fmt.Errorf("%w: %q in memory: delete it first, or take another name", signer.ErrExists, name)
 	}
 	if m.keys == nil {
-		m.keys = map[string]func() crypto.Signer{}
+		m.keys = map[string]*memoryKey{}
 	}
-	m.keys[name] = func() crypto.Signer { return key }
+	m.keys[name] = &memoryKey{func() crypto.Signer { return key }}
 	return nil
 }
 
 // Export implements [signer.Exporter]. Errors: ErrNotFound, ErrName.
 func (m *Memory) Export(ctx context.Context, name string) (crypto.Signer, error) {
+	key, err := m.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return key.private(), nil
+}
+
+func (m *Memory) get(ctx context.Context, name string) (*memoryKey, error) {
 	if err := check(ctx, name); err != nil {
 		return nil, err
 	}
@@ -84,7 +114,7 @@ func (m *Memory) Export(ctx context.Context, name string) (crypto.Signer, error)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q in memory", signer.ErrNotFound, name)
 	}
-	return key(), nil
+	return key, nil
 }
 
 // List implements [signer.Lister].
@@ -96,7 +126,7 @@ func (m *Memory) List(ctx context.Context) ([]signer.Info, error) {
 	defer m.mu.Unlock()
 	var infos []signer.Info
 	for _, name := range slices.Sorted(maps.Keys(m.keys)) {
-		pub, err := ssh.NewPublicKey(m.keys[name]().Public())
+		pub, err := ssh.NewPublicKey(m.keys[name].private().Public())
 		if err != nil {
 			return nil, err
 		}
