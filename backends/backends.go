@@ -1,23 +1,53 @@
 // Package backends joins the built-in backends. A program that wants only some
-// of them, and none of what the others compile in, fills a [signer.Mux] itself.
+// of them, and to compile in nothing of the others, fills a [signer.Mux] itself.
 package backends
 
 import (
+	"context"
+
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/signer"
 )
 
-// New returns every built-in backend under its scheme, as it is at its zero
-// value. To set one up, put another in its place:
+// A Set holds the built-in backends, each in a field of its own type. A field
+// that is nil leaves out that backend. A Set is itself a [signer.Backend] that
+// opens references.
+type Set struct {
+	Env     *env.Backend
+	File    *file.Backend
+	Keyring *keyring.Backend
+}
+
+var _ signer.Backend = Set{}
+
+// New returns every built-in backend at its zero value. Set their fields before
+// the first use:
 //
 //	keys := backends.New()
-//	keys["env"] = &env.Backend{Unset: true}
-func New() signer.Mux {
-	return signer.Mux{
-		"env":     &env.Backend{},
-		"file":    &file.Backend{},
-		"keyring": &keyring.Backend{},
+//	keys.Env.Unset = true
+func New() Set {
+	return Set{Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}}
+}
+
+// Mux returns a new Mux with the backends of s under their schemes. To it a
+// program can add backends of its own.
+func (s Set) Mux() signer.Mux {
+	m := signer.Mux{}
+	if s.Env != nil {
+		m["env"] = s.Env
 	}
+	if s.File != nil {
+		m["file"] = s.File
+	}
+	if s.Keyring != nil {
+		m["keyring"] = s.Keyring
+	}
+	return m
+}
+
+// Open opens the key that ref names, as [signer.Mux.Open] does.
+func (s Set) Open(ctx context.Context, ref string) (signer.Signer, error) {
+	return s.Mux().Open(ctx, ref)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
@@ -27,7 +26,7 @@ func TestBackends(t *testing.T) {
 			[]keyring.Store{keyring.Pass, keyring.KeyCtl}, 1500 * time.Millisecond, 2 * time.Minute,
 		},
 	} {
-		b := parse(t, text).Backends()["keyring"].(*keyring.Backend)
+		b := parse(t, text).Backends().Keyring
 		if diff := cmp.Diff(want, settings{b.Stores, b.Timeout, b.PromptTimeout}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
@@ -37,19 +36,19 @@ func TestBackends(t *testing.T) {
 		"[file]":                   "",
 		"[file]\nfolder = \"~/k\"": "~/k",
 	} {
-		b := parse(t, text).Backends()["file"].(*file.Backend)
+		b := parse(t, text).Backends().File
 		if b.Dir != want || b.Passphrase != nil {
 			t.Errorf("%q: the folder is %q, want %q; there is a passphrase: %t", text, b.Dir, want, b.Passphrase != nil)
 		}
 	}
-	if n := len(new(config.Config).Backends()); n < 3 {
+	if n := len(new(config.Config).Backends().Mux()); n < 3 {
 		t.Errorf("got %d backends", n)
 	}
 }
 
 // The passphrase comes from the item, in the stores that the file names.
 func TestPassphraseIsTheKeychains(t *testing.T) {
-	b := parse(t, "keyring.stores = []\nfile.passphrase = \"keyring:key-files\"").Backends()["file"].(*file.Backend)
+	b := parse(t, "keyring.stores = []\nfile.passphrase = \"keyring:key-files\"").Backends().File
 	_, err := b.Passphrase(t.Context(), "prompt")
 	if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(err.Error(), "passphrase keyring:key-files: ") {
 		t.Errorf("Passphrase = %v, want ErrUnavailable and the item", err)

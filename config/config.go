@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/challenge"
-	"github.com/countersign/countersign/signer"
 )
 
 // A Config is what a configuration file says. The zero value is that of an empty
@@ -56,16 +56,13 @@ func (c *Config) Platforms() []string { return slices.Sorted(maps.Keys(c.platfor
 // sorted.
 func (c *Config) Registries() []string { return slices.Sorted(maps.Keys(c.registries)) }
 
-// Backends returns all built-in backends, set up as the file says. As with
-// [backends.New], a program may put others in their place. Where the file names
-// no item with the passphrase of key files, their Passphrase is nil.
-func (c *Config) Backends() signer.Mux {
+// Backends returns all built-in backends, set up as the file says. Where the file
+// names no item with the passphrase of key files, File.Passphrase is nil.
+func (c *Config) Backends() backends.Set {
 	keychain := &keyring.Backend{Stores: c.stores, Timeout: c.timeout, PromptTimeout: c.promptTimeout}
 	files := &file.Backend{Dir: c.folder}
 	if c.passphrase != "" {
 		files.Passphrase = keychain.Passphrase(c.passphrase)
 	}
-	keys := backends.New()
-	keys["keyring"], keys["file"] = keychain, files
-	return keys
+	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain}
 }

@@ -28,7 +28,7 @@ type setting struct {
 type setter func(setting)
 
 func (r *reader) candidates(level Level, to *[]Candidate) setter {
-	known := backends.New()
+	known := backends.New().Mux()
 	return func(s setting) {
 		for ref, line := range r.texts(s, `["env:OLLAMA_KEY", "keyring:ollama"]`) {
 			if err := keyname.CheckReference(known, ref, longest); err != nil {

@@ -47,13 +47,17 @@ type Backend struct {
 	// again; another Backend does not find them. A variable set anew is read
 	// anew. NAME_FILE stays: it is a path.
 	//
+	// A child that starts before the key is opened still inherits them: package
+	// keyring, for example, runs pass, and that runs gpg. [Backend.Capture]
+	// removes them at a time that the program chooses.
+	//
 	// It does not erase the environment that the process was started with, which
 	// the system goes on showing to the same user and to root
 	// (/proc/PID/environ on Linux). Mount a file where that matters.
 	Unset bool
 
 	mu    sync.Mutex
-	taken map[string]func() string // variables that Unset removed
+	taken map[string]func() string // values of removed variables
 }
 
 var (
@@ -93,7 +97,7 @@ func open[T any](ctx context.Context, b *Backend, name string, parse func(contex
 	if err := checkName(name); err != nil {
 		return k, o, err
 	}
-	passName := name + "_PASSPHRASE"
+	passName := passphraseOf(name)
 	src, err := b.find(name)
 	pass, passErr := b.find(passName) // whatever became of the key: Unset removes both
 	ask := pass.answer

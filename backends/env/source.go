@@ -86,14 +86,20 @@ func (b *Backend) lookup(variable string) (value string, ok bool, err error) {
 	if !b.Unset {
 		return value, true, nil
 	}
+	return value, true, b.remove(variable, value)
+}
+
+// remove takes a variable out of the environment and remembers its value. The
+// caller holds b.mu.
+func (b *Backend) remove(variable, value string) error {
 	if err := os.Unsetenv(variable); err != nil {
-		return "", false, fmt.Errorf("removing %s from the environment: %w", variable, err)
+		return fmt.Errorf("removing %s from the environment: %w", variable, err)
 	}
 	if b.taken == nil {
 		b.taken = make(map[string]func() string)
 	}
 	b.taken[variable] = func() string { return value }
-	return value, true, nil
+	return nil
 }
 
 // pointed reads the file at path, which the variable pointer holds. It repeats

@@ -2,6 +2,7 @@ package env_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -126,4 +127,26 @@ func childEnv(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+func TestCapture(t *testing.T) {
+	clean(t)
+	text, pub := newKey(t, "-N", "hunter2")
+	t.Setenv("TEST_KEY", text)
+	t.Setenv("TEST_KEY_PASSPHRASE", "hunter2")
+	t.Setenv("TEST_KEY_FILE_PASSPHRASE", "hunter2")
+	t.Setenv("TEST_OTHER", "stays")
+
+	b := &env.Backend{}
+	if err := b.Capture("TEST_KEY", "no-variable", "", "TEST_KEY_FILE"); err != nil {
+		t.Fatal(err)
+	}
+	if got := childEnv(t); strings.Contains(got, "TEST_KEY") || strings.Contains(got, "hunter2") || !strings.Contains(got, "TEST_OTHER=stays") {
+		t.Error("a child inherits a captured variable, or lacks another one")
+	}
+	checkSigns(t, open(t, b), pub)
+	if _, err := (&env.Backend{}).Open(t.Context(), "TEST_KEY"); !errors.Is(err, signer.ErrNotFound) {
+		t.Errorf("another backend: %v", err)
+	}
+	checkHides(t, b, "hunter2")
 }

@@ -33,6 +33,7 @@ type app struct {
 	timeout time.Duration // --timeout
 	quiet   bool          // --quiet
 	unlock  secretSource  // --passphrase-file, --passphrase-fd
+	session *session      // of the command that runs
 	keyJSON bool          // --json of commands that print a public key
 }
 
@@ -64,7 +65,7 @@ func (a *app) root() *cobra.Command {
 }
 
 // begin runs before every command.
-func (a *app) begin(cmd *cobra.Command, _ []string) error {
+func (a *app) begin(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Changed("key") && a.key == "" {
 		return errors.New("--key is empty: is the variable in it set?")
 	}
@@ -76,7 +77,12 @@ func (a *app) begin(cmd *cobra.Command, _ []string) error {
 		context.AfterFunc(cmd.Context(), cancel)
 		cmd.SetContext(ctx)
 	}
-	return nil
+	if cmd.Name() == cobra.ShellCompRequestCmd {
+		return nil // completes the names of variables, and starts no program
+	}
+	var err error
+	a.session, err = newSession(append(args, a.key)...)
+	return err
 }
 
 // execute runs the command that args name and returns its exit code.

@@ -47,7 +47,7 @@ func completeRef(typed string) ([]string, cobra.ShellCompDirective) {
 	scheme, name, ok := strings.Cut(typed, ":")
 	if !ok {
 		var schemes []string
-		for _, s := range slices.Sorted(maps.Keys(backends.New())) {
+		for _, s := range slices.Sorted(maps.Keys(backends.New().Mux())) {
 			schemes = append(schemes, s+":")
 		}
 		return schemes, more

@@ -48,7 +48,7 @@ func (a *app) configPath() error {
 }
 
 func (a *app) checkConfig(args []string) error {
-	c, err := readConfig(args)
+	c, err := a.readConfig(args)
 	if err != nil {
 		return err
 	}
@@ -63,10 +63,11 @@ func (a *app) checkConfig(args []string) error {
 	return err
 }
 
-// readConfig reads the file in args, or else the one that is in use.
-func readConfig(args []string) (*config.Config, error) {
+// readConfig returns the configuration in the file that args names, or else the
+// one in use.
+func (a *app) readConfig(args []string) (*config.Config, error) {
 	if len(args) == 0 {
-		return config.Load()
+		return a.session.config, a.session.err
 	}
 	return config.ReadFile(args[0])
 }

@@ -50,7 +50,7 @@ type ofRegistry struct {
 }
 
 func (a *app) showConfig(asJSON bool) error {
-	c, err := config.Load()
+	c, keys, err := a.load()
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (a *app) showConfig(asJSON bool) error {
 	choice := c.Choose(query)
 	if choice.Binding {
 		ref := choice.Candidates[0].Ref // not checked yet, and not to be printed if it is a key
-		if err := keyname.CheckReference(c.Backends(), ref, len(ref)); err != nil {
+		if err := keyname.CheckReference(keys.Mux(), ref, len(ref)); err != nil {
 			return fmt.Errorf("%s: %w", choice.Candidates[0].Source, err)
 		}
 	}

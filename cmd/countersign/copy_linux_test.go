@@ -49,7 +49,7 @@ func TestCopyBetweenAllStores(t *testing.T) {
 }
 
 func testCopies(t *testing.T, sh shell, kinds ...string) {
-	m := backends.New()
+	m := backends.New().Mux()
 	schemes := slices.Sorted(maps.Keys(m))
 	for _, kind := range kinds {
 		file := filepath.Join(sh.dir, kind)

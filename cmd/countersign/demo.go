@@ -21,14 +21,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends"
-	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
 	"github.com/countersign/countersign/signer"
 )
 
-// demoTimeout bounds a backend: the demo shows what works here and waits for
-// nothing.
+// demoTimeout bounds each call of a store. The demo shows the stores that work and
+// does not wait for others.
 const demoTimeout = time.Second
 
 func (a *app) demoCmd() *cobra.Command {
@@ -43,14 +42,14 @@ no configuration, and leaves nothing behind.`,
 	}
 }
 
-// A guest makes a key of its own in one backend and returns a reference to it
-// and what removes it again.
-type guest struct {
+// A demoKey makes a new key in one backend. It returns the reference of the key
+// and the function that deletes it.
+type demoKey struct {
 	scheme string
-	invite func(context.Context, signer.Mux) (ref string, leave func(), err error)
+	make   func(context.Context, backends.Set) (ref string, remove func(), err error)
 }
 
-var guests = []guest{{"env", inviteEnv}, {"file", inviteFile}, {"keyring", inviteKeyring}}
+var demoKeys = []demoKey{{"env", makeEnvKey}, {"file", makeFileKey}, {"keyring", makeKeyringKey}}
 
 func (a *app) demo(ctx context.Context) error {
 	registry, err := challengetest.Start(challengetest.Config{Service: "demo"})
@@ -60,24 +59,24 @@ func (a *app) demo(ctx context.Context) error {
 	defer registry.Close()
 	registry.AddImage("demo", "latest", []byte("hello"))
 	keys := backends.New()
-	keys["keyring"] = &keyring.Backend{Timeout: demoTimeout}
-	results := make([]result, len(guests))
+	keys.Keyring.Timeout = demoTimeout
+	results := make([]demoResult, len(demoKeys))
 	var all sync.WaitGroup
-	for i, g := range guests {
-		all.Go(func() { results[i] = g.visit(ctx, keys, registry.URL+"/v2/demo/manifests/latest") })
+	for i, k := range demoKeys {
+		all.Go(func() { results[i] = k.run(ctx, keys, registry.URL+"/v2/demo/manifests/latest") })
 	}
 	all.Wait()
 	return printResults(a.stdout, registry.URL, results)
 }
 
-// A result is a line of the demo's table, or the reason why there is none.
-type result struct {
+// A demoResult is one line of the demo's table, or the error that replaces it.
+type demoResult struct {
 	scheme, key, scope, status string
 	took                       time.Duration
 	err                        error
 }
 
-func printResults(out io.Writer, registry string, results []result) error {
+func printResults(out io.Writer, registry string, results []demoResult) error {
 	fmt.Fprintf(out, "A registry at %s challenges a GET of /v2/demo/manifests/latest.\n", registry)
 	fmt.Fprint(out, "Each backend makes a key, answers with it, and removes it again.\n\n")
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
@@ -98,16 +97,16 @@ func printResults(out io.Writer, registry string, results []result) error {
 			continue
 		}
 		fmt.Fprintf(out, "\n%s: %v\n", r.scheme, r.err)
-		if !absent(r.err) {
+		if !isUnusable(r.err) {
 			failed = fmt.Errorf("%s should work here and does not", r.scheme)
 		}
 	}
 	return failed
 }
 
-// absent reports whether err says that this machine has no such store to use,
-// as many have not.
-func absent(err error) bool {
+// isUnusable reports whether err means that this machine has no such store, or
+// that the store is locked. The demo does not count that as a failure.
+func isUnusable(err error) bool {
 	for _, state := range []error{signer.ErrUnavailable, signer.ErrLocked, signer.ErrDenied, context.DeadlineExceeded} {
 		if errors.Is(err, state) {
 			return true
@@ -116,21 +115,22 @@ func absent(err error) bool {
 	return false
 }
 
-func (g guest) visit(ctx context.Context, keys signer.Mux, target string) result {
-	r := result{scheme: g.scheme}
-	var leave func()
+// run makes a key, gets target with it, and deletes the key.
+func (k demoKey) run(ctx context.Context, keys backends.Set, target string) demoResult {
+	r := demoResult{scheme: k.scheme}
+	var remove func()
 	var ref string
-	if ref, leave, r.err = g.invite(ctx, keys); r.err != nil {
+	if ref, remove, r.err = k.make(ctx, keys); r.err != nil {
 		return r
 	}
-	defer leave()
+	defer remove()
 	start := time.Now()
-	r.err = r.answer(ctx, keys, ref, target)
+	r.err = r.get(ctx, keys, ref, target)
 	r.took = time.Since(start)
 	return r
 }
 
-func (r *result) answer(ctx context.Context, keys signer.Mux, ref, target string) error {
+func (r *demoResult) get(ctx context.Context, keys backends.Set, ref, target string) error {
 	key, err := keys.Open(ctx, ref)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (r *result) answer(ctx context.Context, keys signer.Mux, ref, target string
 	return err
 }
 
-func inviteEnv(context.Context, signer.Mux) (string, func(), error) {
+func makeEnvKey(context.Context, backends.Set) (string, func(), error) {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return "", nil, err
@@ -166,37 +166,28 @@ func inviteEnv(context.Context, signer.Mux) (string, func(), error) {
 	return "env:" + name, func() { os.Unsetenv(name) }, nil
 }
 
-func inviteFile(ctx context.Context, keys signer.Mux) (string, func(), error) {
+func makeFileKey(ctx context.Context, keys backends.Set) (string, func(), error) {
 	dir, err := os.MkdirTemp("", "countersign-demo-")
 	if err != nil {
 		return "", nil, err
 	}
-	leave := func() { os.RemoveAll(dir) }
+	remove := func() { os.RemoveAll(dir) }
 	name := filepath.Join(dir, "id_ed25519")
-	if err := generate(ctx, keys, "file", name); err != nil {
-		leave()
+	if _, err := keys.File.Generate(ctx, name); err != nil {
+		remove()
 		return "", nil, err
 	}
-	return "file:" + name, leave, nil
+	return "file:" + name, remove, nil
 }
 
-func inviteKeyring(ctx context.Context, keys signer.Mux) (string, func(), error) {
+func makeKeyringKey(ctx context.Context, keys backends.Set) (string, func(), error) {
 	name := "countersign-demo-" + strings.ToLower(rand.Text())
-	leave := func() { _ = keys["keyring"].(signer.Deleter).Delete(context.WithoutCancel(ctx), name) }
-	if err := generate(ctx, keys, "keyring", name); err != nil {
+	remove := func() { _ = keys.Keyring.Delete(context.WithoutCancel(ctx), name) }
+	if _, err := keys.Keyring.Generate(ctx, name); err != nil {
 		if !errors.Is(err, signer.ErrUnavailable) {
-			leave() // it may have been written all the same
+			remove() // the store may have the key in spite of the error
 		}
 		return "", nil, err
 	}
-	return "keyring:" + name, leave, nil
-}
-
-func generate(ctx context.Context, keys signer.Mux, scheme, name string) error {
-	g, ok := keys[scheme].(signer.Generator)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	_, err := g.Generate(ctx, name)
-	return err
+	return "keyring:" + name, remove, nil
 }

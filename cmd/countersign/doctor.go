@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
-	"github.com/countersign/countersign/signer"
 )
 
 const (
@@ -71,7 +71,7 @@ type check struct {
 // A doctor is what the checks go by.
 type doctor struct {
 	config   *config.Config
-	backends signer.Mux // that ask nobody
+	backends backends.Set // that ask nobody
 	query    config.Query
 	target   string // URL of a server, or ""
 	canAsk   bool   // whether a key that is locked can be unlocked when it is used
@@ -106,12 +106,12 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 // prepare reads the configuration and returns what there is to check. Without
 // knowing which keys are meant, that is the stores.
 func (a *app) prepare(d *doctor) ([]finding, []check) {
-	loaded, found := loadConfig()
+	loaded, found := a.configFindings()
 	if loaded == nil {
-		d.backends = a.quietBackends(&config.Config{})
+		d.backends = a.quietBackends()
 		return found, d.storeChecks()
 	}
-	d.config, d.backends = loaded, a.unlockingBackends(loaded)
+	d.config, d.backends = loaded, a.unlockingBackends()
 	return found, slices.Concat(d.storeChecks(), d.keyChecks(), d.serverChecks())
 }
 

@@ -3,45 +3,46 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
 	"runtime"
 	"slices"
 
-	"github.com/countersign/countersign/backends/env"
-	"github.com/countersign/countersign/backends/file"
-	"github.com/countersign/countersign/backends/keyring"
-	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/signer"
 )
 
 // unlockingBackends ask nobody, and unlock what a flag or the configuration has
 // the passphrase of.
-func (a *app) unlockingBackends(c *config.Config) signer.Mux {
-	m, configured := a.quietBackends(c), c.Backends()
-	configured["keyring"].(*keyring.Backend).PromptTimeout = 0
-	files := m["file"].(*file.Backend)
+func (a *app) unlockingBackends() backends.Set {
+	keys, configured := a.quietBackends(), a.session.config.Backends()
+	configured.Keyring.PromptTimeout = 0
 	if runtime.GOOS != "darwin" {
-		files.Passphrase = configured["file"].(*file.Backend).Passphrase
+		keys.File.Passphrase = configured.File.Passphrase
 	}
 	if a.unlock.read != nil {
-		files.Passphrase = a.unlock.answer
-		m["env"].(*env.Backend).Passphrase = a.unlock.answer
+		keys.File.Passphrase = a.unlock.answer
+		keys.Env.Passphrase = a.unlock.answer
 	}
-	return m
+	return keys
 }
 
 // errNotOpened: a key is there, and nothing else is known of it.
 var errNotOpened = errors.New("it is there, and was not opened: the Keychain may ask whether this program may")
 
-// keys are the backends, but that of macOS's Keychain only looks whether a key
-// is there: reading it may ask somebody, which no call can prevent.
+// keys returns the backends that the checks open keys from. On macOS the Keychain
+// may ask a person before it hands out a key, and no call can prevent that. So
+// there the keyring only lists its keys.
 func (d *doctor) keys(goos string) signer.Mux {
-	store, ok := d.backends["keyring"].(signer.Lister)
-	if goos != "darwin" || !ok {
-		return d.backends
+	m := d.backends.Mux()
+	if goos == "darwin" {
+		m["keyring"] = listedOnly(d.backends.Keyring)
 	}
-	m := maps.Clone(d.backends)
-	m["keyring"] = signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
+	return m
+}
+
+// listedOnly returns a backend that opens no key: the error tells whether the store
+// lists the key.
+func listedOnly(store signer.Lister) signer.Backend {
+	return signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
 		keys, err := store.List(ctx)
 		if err != nil {
 			return nil, err
@@ -51,5 +52,4 @@ func (d *doctor) keys(goos string) signer.Mux {
 		}
 		return nil, signer.ErrNotFound
 	})
-	return m
 }

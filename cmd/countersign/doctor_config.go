@@ -2,11 +2,11 @@ package main
 
 import "github.com/countersign/countersign/config"
 
-// loadConfig returns nil if it is not known what the configuration says.
-func loadConfig() (*config.Config, []finding) {
+// checkConfig returns nil if the configuration cannot be used.
+func (a *app) configFindings() (*config.Config, []finding) {
 	c := check{name: "configuration"}
-	loaded, err := config.Load()
-	if err != nil {
+	loaded := a.session.config
+	if err := a.session.err; err != nil {
 		f := c.failed(stateProblem, err)
 		f.Do = "put that right first: which keys are used is not known until then"
 		return nil, []finding{f}

@@ -12,12 +12,13 @@ import (
 
 func (d *doctor) storeChecks() []check {
 	var checks []check
-	for _, scheme := range slices.Sorted(maps.Keys(d.backends)) {
-		if k, ok := d.backends[scheme].(*keyring.Backend); ok {
-			checks = append(checks, keyringChecks(scheme, k)...)
+	m := d.backends.Mux()
+	for _, scheme := range slices.Sorted(maps.Keys(m)) {
+		if scheme == "keyring" {
+			checks = append(checks, keyringChecks(scheme, d.backends.Keyring)...)
 			continue
 		}
-		checks = append(checks, storeCheck(scheme, "", d.backends[scheme]))
+		checks = append(checks, storeCheck(scheme, "", m[scheme]))
 	}
 	return checks
 }

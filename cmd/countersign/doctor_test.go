@@ -27,14 +27,14 @@ func (k keychain) List(context.Context) ([]signer.Info, error) {
 
 // Reading from the Keychain of macOS may ask somebody, so nothing is read.
 func TestDoctorDoesNotOpenTheKeychain(t *testing.T) {
-	d := &doctor{config: &config.Config{}, backends: signer.Mux{"keyring": keychain{t}}}
+	d, keys := &doctor{config: &config.Config{}}, signer.Mux{"keyring": listedOnly(keychain{t})}
 	for ref, want := range map[string]error{"keyring:ollama": errNotOpened, "keyring:other": signer.ErrNotFound} {
-		if _, err := d.keys("darwin").Open(t.Context(), ref); !errors.Is(err, want) {
+		if _, err := keys.Open(t.Context(), ref); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", ref, err, want)
 		}
 	}
 	choice := d.config.Choose(config.Query{Flag: "keyring:ollama"})
-	_, e, err := choice.Open(t.Context(), d.keys("darwin"))
+	_, e, err := choice.Open(t.Context(), keys)
 	if f := d.unusable(check{name: "key"}, e, err); f.State != stateNote || !strings.Contains(f.Seen, "keyring:ollama") {
 		t.Errorf("got %+v, want a note", f)
 	}

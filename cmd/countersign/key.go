@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -25,10 +26,11 @@ func (a *app) keyCmd() *cobra.Command {
 	return cmd
 }
 
-// able finds the backend of ref and asserts what it has to be able to do. The
-// error for one that cannot names those that can, and not the key: the name may
-// be one itself, put in its place by a shell.
-func able[T any](m signer.Mux, op, ref string) (backend T, name string, err error) {
+// backendFor returns the backend of ref as a T, and the name of the key in it. If
+// the backend is no T, the error lists the backends that are. It does not repeat
+// the name: that may be a key itself, if a shell has put it there.
+func backendFor[T any](keys backends.Set, op, ref string) (backend T, name string, err error) {
+	m := keys.Mux()
 	b, name, err := m.Resolve(ref)
 	if err != nil {
 		return backend, "", &signer.Error{Op: op, Err: err}
@@ -36,13 +38,13 @@ func able[T any](m signer.Mux, op, ref string) (backend T, name string, err erro
 	if backend, ok := b.(T); ok {
 		return backend, name, nil
 	}
-	var can []string
+	var able []string
 	for _, scheme := range slices.Sorted(maps.Keys(m)) {
 		if _, ok := m[scheme].(T); ok {
-			can = append(can, scheme+":")
+			able = append(able, scheme+":")
 		}
 	}
 	scheme, _, _ := strings.Cut(ref, ":")
-	err = fmt.Errorf("%w there, but by %s", signer.ErrUnsupported, strings.Join(can, " and "))
+	err = fmt.Errorf("%w: only %s can do that", signer.ErrUnsupported, strings.Join(able, " and "))
 	return backend, "", &signer.Error{Op: op, Ref: scheme + ":", Err: err}
 }

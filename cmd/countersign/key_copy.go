@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) keyCopyCmd() *cobra.Command {
 	var deleteSource, yes bool
-	var flags newKeyFlags
+	var flags keyFileFlags
 	cmd := &cobra.Command{
 		Use:   "copy FROM TO",
 		Short: "Copy a key from one store to another",
@@ -38,28 +38,32 @@ With --delete-source, FROM is deleted once the copy has been tried.`,
 	return cmd
 }
 
-func (a *app) copyKey(ctx context.Context, from, to string, flags *newKeyFlags) error {
-	pub, err := a.putCopy(ctx, from, to, flags)
+func (a *app) copyKey(ctx context.Context, from, to string, flags *keyFileFlags) error {
+	_, keys, err := a.load()
+	if err != nil {
+		return err
+	}
+	pub, err := a.writeCopy(ctx, keys, from, to, flags)
 	if err != nil {
 		return err
 	}
 	return a.printKey(pub)
 }
 
-// moveKey makes sure that it may delete before it copies anything.
-func (a *app) moveKey(ctx context.Context, from, to string, flags *newKeyFlags, yes bool) error {
-	c, err := config.Load()
+// moveKey makes sure that it may delete the source before it copies anything.
+func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags, yes bool) error {
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	source, name, err := able[signer.Deleter](a.backends(c), "delete", from)
+	source, name, err := backendFor[signer.Deleter](keys, "delete", from)
 	if err != nil {
 		return err
 	}
 	if err := a.checkAsk(yes); err != nil {
 		return err
 	}
-	pub, err := a.putCopy(ctx, from, to, flags)
+	pub, err := a.writeCopy(ctx, keys, from, to, flags)
 	if err != nil {
 		return err
 	}
@@ -67,8 +71,8 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *newKeyFlags, 
 		return err
 	}
 	err = a.ask(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
-	if err == nil { // an answer takes time: what is deleted is what was copied
-		_, err = openSame(ctx, a.backends(c), from, pub)
+	if err == nil { // another key may have replaced the source while the person read the question
+		_, err = openSame(ctx, withEmptyCache(keys), from, pub)
 	}
 	if err == nil {
 		err = source.Delete(ctx, name)
@@ -79,19 +83,16 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *newKeyFlags, 
 	return nil
 }
 
-func (a *app) putCopy(ctx context.Context, from, to string, flags *newKeyFlags) (ssh.PublicKey, error) {
+// writeCopy copies the key from to the name to, and returns its public key.
+func (a *app) writeCopy(ctx context.Context, keys backends.Set, from, to string, flags *keyFileFlags) (ssh.PublicKey, error) {
 	if from == to {
 		return nil, usageError{errors.New("source and target are the same key")}
 	}
-	c, err := config.Load()
+	target, err := a.targetFor(keys, to, flags)
 	if err != nil {
 		return nil, err
 	}
-	target, err := a.targetFor(c, to, flags)
-	if err != nil {
-		return nil, err
-	}
-	source, name, err := able[signer.Exporter](a.backends(c), "export", from)
+	source, name, err := backendFor[signer.Exporter](keys, "export", from)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (a *app) putCopy(ctx context.Context, from, to string, flags *newKeyFlags) 
 	if err != nil {
 		return nil, signer.Wrap("export", from, err)
 	}
-	pub, err := target.put(ctx, key)
+	pub, err := target.write(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("%w\n  %s was not changed", err, from)
 	}

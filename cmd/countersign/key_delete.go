@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -26,15 +26,15 @@ func (a *app) keyDeleteCmd() *cobra.Command {
 }
 
 func (a *app) deleteKey(ctx context.Context, ref string, yes bool) error {
-	c, err := config.Load()
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	store, name, err := able[signer.Deleter](a.backends(c), "delete", ref)
+	store, name, err := backendFor[signer.Deleter](keys, "delete", ref)
 	if err != nil {
 		return err
 	}
-	question, err := deleteQuestion(ctx, a.quietBackends(c), ref)
+	question, err := deleteQuestion(ctx, a.quietBackends(), ref)
 	if err == nil {
 		err = a.ask(ctx, yes, question)
 	}
@@ -44,8 +44,8 @@ func (a *app) deleteKey(ctx context.Context, ref string, yes bool) error {
 	return signer.Wrap("delete", ref, err)
 }
 
-// deleteQuestion names the key, if that can be told without asking for anything.
-func deleteQuestion(ctx context.Context, quiet signer.Mux, ref string) (string, error) {
+// deleteQuestion names the key if that is possible without a prompt.
+func deleteQuestion(ctx context.Context, quiet backends.Set, ref string) (string, error) {
 	key, err := quiet.Open(ctx, ref)
 	switch e := (*signer.Error)(nil); {
 	case err == nil:

@@ -10,12 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) keyExportCmd() *cobra.Command {
-	var flags newKeyFlags
+	var flags keyFileFlags
 	var yes bool
 	cmd := &cobra.Command{
 		Use:     "export REF",
@@ -30,12 +29,12 @@ func (a *app) keyExportCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) exportKey(ctx context.Context, ref string, flags *newKeyFlags, yes bool) error {
-	c, err := config.Load()
+func (a *app) exportKey(ctx context.Context, ref string, flags *keyFileFlags, yes bool) error {
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	store, name, err := able[signer.Exporter](a.backends(c), "export", ref)
+	store, name, err := backendFor[signer.Exporter](keys, "export", ref)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) keyGenerateCmd() *cobra.Command {
-	var flags newKeyFlags
+	var flags keyFileFlags
 	cmd := &cobra.Command{
 		Use:     "generate REF",
 		Short:   "Make an Ed25519 key in a store and print its public half",
@@ -22,16 +21,16 @@ func (a *app) keyGenerateCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) generateKey(ctx context.Context, ref string, flags *newKeyFlags) error {
-	c, err := config.Load()
+func (a *app) generateKey(ctx context.Context, ref string, flags *keyFileFlags) error {
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	m, _, err := a.writing(c, flags)
+	keys, err = a.withKeyFileFlags(keys, flags)
 	if err != nil {
 		return err
 	}
-	store, name, err := able[signer.Generator](m, "generate", ref)
+	store, name, err := backendFor[signer.Generator](keys, "generate", ref)
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/backends/file"
-	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) keyImportCmd() *cobra.Command {
-	var flags newKeyFlags
+	var flags keyFileFlags
 	cmd := &cobra.Command{
 		Use:   "import REF [FILE]",
 		Short: "Put a key from a file or stdin into a store",
@@ -32,29 +31,28 @@ that is in the store already is left as it is.`,
 	return cmd
 }
 
-func (a *app) importKey(ctx context.Context, flags *newKeyFlags, to string, path ...string) error {
-	c, err := config.Load()
+func (a *app) importKey(ctx context.Context, flags *keyFileFlags, to string, path ...string) error {
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	target, err := a.targetFor(c, to, flags)
+	target, err := a.targetFor(keys, to, flags)
 	if err != nil {
 		return err
 	}
-	key, err := a.readKey(ctx, c, path...)
+	key, err := a.readKey(ctx, keys.File.Passphrase, path...)
 	if err != nil {
 		return err
 	}
-	pub, err := target.put(ctx, key)
+	pub, err := target.write(ctx, key)
 	if err != nil {
 		return err
 	}
 	return a.printKey(pub)
 }
 
-// readKey reads a private key from a file, or else from stdin.
-func (a *app) readKey(ctx context.Context, c *config.Config, path ...string) (crypto.Signer, error) {
-	passphrase := a.backends(c)["file"].(*file.Backend).Passphrase
+// readKey reads a private key from the file at path, or else from stdin.
+func (a *app) readKey(ctx context.Context, passphrase signer.PassphraseFunc, path ...string) (crypto.Signer, error) {
 	if len(path) > 0 {
 		key, err := (&file.Backend{Passphrase: passphrase}).Export(ctx, path[0])
 		if err != nil {

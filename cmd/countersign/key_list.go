@@ -30,16 +30,16 @@ here. It never asks for anything: of a key or a store that is locked, it says so
 }
 
 func (a *app) listKeys(ctx context.Context, asJSON bool) error {
-	c, err := config.Load()
-	if err != nil {
-		return err
+	if a.session.err != nil {
+		return a.session.err
 	}
-	choice := c.Choose(config.Here(a.key))
-	l := newLister(a.quietBackends(c))
+	choice := a.session.config.Choose(config.Here(a.key))
+	l := newLister(a.quietBackends())
 	l.addStores(ctx)
 	if err := l.addChosen(ctx, choice); err != nil {
 		return err
 	}
+	var err error
 	if asJSON {
 		err = a.printJSON(struct {
 			Keys []listedKey `json:"keys"`

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -34,11 +33,11 @@ type passphraseKeeper interface {
 }
 
 func (a *app) keepPassphrase(ctx context.Context, ref string) error {
-	c, err := config.Load()
+	_, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	store, name, err := able[passphraseKeeper](a.backends(c), "passphrase", ref)
+	store, name, err := backendFor[passphraseKeeper](keys, "passphrase", ref)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func (s *secretSource) addFlags(flags *pflag.FlagSet, name, what string) {
 		if err != nil {
 			return errors.New("want the number of an open file descriptor")
 		}
+		closeOnExec(uintptr(n))
 		return s.set(func() (string, error) { return readSecret(os.NewFile(uintptr(n), "file descriptor "+text)) })
 	})
 }
@@ -120,8 +121,9 @@ func (a *app) askNew(ctx context.Context, prompt string) ([]byte, error) {
 	return first, nil
 }
 
-// once asks once, and then repeats the answer. It is for one goroutine.
-func once(ask signer.PassphraseFunc) signer.PassphraseFunc {
+// askOnce returns a function that asks at its first call and repeats the answer at
+// later ones. It is not safe for concurrent use.
+func askOnce(ask signer.PassphraseFunc) signer.PassphraseFunc {
 	var answer []byte
 	return func(ctx context.Context, prompt string) ([]byte, error) {
 		if answer == nil {

@@ -25,15 +25,21 @@ type person struct {
 	cmd      *exec.Cmd
 }
 
-// sit has somebody start a command at a terminal of their own.
+// sit starts a command at a terminal of its own, in the environment of the test.
 func sit(t *testing.T, args ...string) *person {
+	t.Helper()
+	return sitWith(t, os.Environ(), args...)
+}
+
+// sitWith starts a command at a terminal of its own.
+func sitWith(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	terminal, program := openTerminal(t)
 	defer program.Close()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, program, program, program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -34,11 +34,11 @@ func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	c, err := config.Load()
+	c, keys, err := a.load()
 	if err != nil {
 		return err
 	}
-	_, e, err := c.Choose(query).Open(ctx, a.backends(c))
+	_, e, err := c.Choose(query).Open(ctx, keys)
 	if err != nil {
 		err = explained{err}
 	}

@@ -5,37 +5,38 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/file"
-	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
 
-// newKeyFlags say how a key is to be written into a file. Other stores protect a
-// key in their own way.
-type newKeyFlags struct {
+// keyFileFlags are the flags for a new key file. Other stores protect a key in
+// their own way.
+type keyFileFlags struct {
 	comment string
 	prompt  bool
 	source  secretSource
 }
 
-func (f *newKeyFlags) add(cmd *cobra.Command) {
+func (f *keyFileFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.comment, "comment", "", "write this `TEXT` into the key file")
 	cmd.Flags().BoolVar(&f.prompt, "new-passphrase", false, "encrypt the key file with a passphrase, asked for on the terminal")
 	f.source.addFlags(cmd.Flags(), "new-passphrase", "the passphrase for a new key file")
 }
 
-func (f *newKeyFlags) given() bool { return f.comment != "" || f.prompt || f.source.read != nil }
+func (f *keyFileFlags) given() bool { return f.comment != "" || f.prompt || f.source.read != nil }
 
-// passphrase returns what yields the new passphrase, or nil for none. It reads a
-// file at once: nothing is begun without it.
-func (f *newKeyFlags) passphrase(a *app) (signer.PassphraseFunc, error) {
+// passphrase returns the function that yields the new passphrase, or nil for none.
+// It reads a passphrase file at once, so that a bad file ends the command before
+// it does anything.
+func (f *keyFileFlags) passphrase(a *app) (signer.PassphraseFunc, error) {
 	switch {
 	case f.prompt && f.source.read != nil:
 		return nil, usageError{errors.New("the new passphrase comes from one place: give one of the flags")}
 	case f.prompt && !a.hasTerminal():
 		return nil, usageError{errors.New("no terminal to ask on: give --new-passphrase-file or --new-passphrase-fd")}
 	case f.prompt:
-		return once(a.askNew), nil
+		return askOnce(a.askNew), nil
 	case f.source.read != nil:
 		_, err := f.source.read()
 		return f.source.answer, err
@@ -43,24 +44,24 @@ func (f *newKeyFlags) passphrase(a *app) (signer.PassphraseFunc, error) {
 	return nil, nil
 }
 
-// writing returns backends that write keys as f says, and others that have never
-// seen those keys and can open them.
-func (a *app) writing(c *config.Config, f *newKeyFlags) (m, fresh signer.Mux, err error) {
+// withKeyFileFlags returns keys with a file backend that writes keys as f says,
+// and can open those keys.
+func (a *app) withKeyFileFlags(keys backends.Set, f *keyFileFlags) (backends.Set, error) {
 	passphrase, err := f.passphrase(a)
 	if err != nil {
-		return nil, nil, err
+		return backends.Set{}, err
 	}
-	m, fresh = a.backends(c), a.backends(c)
-	files := m["file"].(*file.Backend)
+	files := *keys.File
 	files.Comment, files.NewPassphrase = f.comment, passphrase
 	if passphrase != nil {
-		fresh["file"].(*file.Backend).Passphrase = passphrase
+		files.Passphrase = passphrase
 	}
-	return m, fresh, nil
+	keys.File = &files
+	return keys, nil
 }
 
-// check refuses what a store would have to ignore.
-func (f *newKeyFlags) check(store any) error {
+// check refuses flags that store would ignore.
+func (f *keyFileFlags) check(store any) error {
 	if _, ok := store.(*file.Backend); ok || !f.given() {
 		return nil
 	}

@@ -10,32 +10,32 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/signer"
 )
 
-// A target is where a key is to be put.
+// A target is the place of a new key.
 type target struct {
 	ref, name string
 	store     signer.Importer
-	fresh     signer.Mux // backends that have never seen the key
+	fresh     backends.Set // has not seen the key, so it opens the written one
 }
 
-func (a *app) targetFor(c *config.Config, ref string, flags *newKeyFlags) (target, error) {
-	m, fresh, err := a.writing(c, flags)
+func (a *app) targetFor(keys backends.Set, ref string, flags *keyFileFlags) (target, error) {
+	keys, err := a.withKeyFileFlags(keys, flags)
 	if err != nil {
 		return target{}, err
 	}
-	store, name, err := able[signer.Importer](m, "import", ref)
+	store, name, err := backendFor[signer.Importer](keys, "import", ref)
 	if err != nil {
 		return target{}, err
 	}
-	return target{ref, name, store, fresh}, flags.check(store)
+	return target{ref, name, store, withEmptyCache(keys)}, flags.check(store)
 }
 
-// put stores key, and returns its public half once a backend that does not hold
-// it in memory has found it in the store and it has signed.
-func (t target) put(ctx context.Context, key crypto.Signer) (ssh.PublicKey, error) {
+// write stores key. It returns the public key after it has opened the stored key
+// and made a test signature with it.
+func (t target) write(ctx context.Context, key crypto.Signer) (ssh.PublicKey, error) {
 	pub, err := ssh.NewPublicKey(key.Public())
 	if err != nil {
 		return nil, signer.Wrap("import", t.ref, err)
@@ -43,20 +43,20 @@ func (t target) put(ctx context.Context, key crypto.Signer) (ssh.PublicKey, erro
 	if err := t.store.Import(ctx, t.name, key); err != nil {
 		return nil, signer.Wrap("import", t.ref, err)
 	}
-	if err := try(ctx, t.fresh, t.ref, pub); err != nil {
+	if err := signTest(ctx, t.fresh, t.ref, pub); err != nil {
 		return nil, fmt.Errorf("%s was written and did not pass its test: %w\n  it is left there: try it with countersign key show, or remove it with countersign key delete", t.ref, err)
 	}
 	return pub, nil
 }
 
-// try opens ref, which must hold the key whose public half is pub, and has it
-// sign.
-func try(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) error {
-	key, err := openSame(ctx, m, ref, pub)
+// signTest opens ref, which must hold the private key of pub, and makes and checks
+// a signature.
+func signTest(ctx context.Context, keys backends.Set, ref string, pub ssh.PublicKey) error {
+	key, err := openSame(ctx, keys, ref, pub)
 	if err != nil {
 		return err
 	}
-	msg := []byte("countersign tries a key: " + rand.Text()) // means nothing to any protocol
+	msg := []byte("countersign tries a key: " + rand.Text()) // a text of no protocol
 	sig, err := key.Sign(ctx, msg)
 	if err != nil {
 		return err
@@ -67,8 +67,8 @@ func try(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) error
 	return nil
 }
 
-// openSame opens ref if it holds the key whose public half is pub.
-func openSame(ctx context.Context, m signer.Mux, ref string, pub ssh.PublicKey) (signer.Signer, error) {
+// openSame opens ref. It fails if ref does not hold the private key of pub.
+func openSame(ctx context.Context, m signer.Backend, ref string, pub ssh.PublicKey) (signer.Signer, error) {
 	key, err := m.Open(ctx, ref)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
 )
@@ -32,13 +32,13 @@ type listedKey struct {
 
 // A lister gathers keys, and asks nobody for anything.
 type lister struct {
-	mux    signer.Mux
-	keys   map[string]listedKey // by place
-	failed map[string]error     // by the scheme of the store that could not tell
+	backends backends.Set
+	keys     map[string]listedKey // by place
+	failed   map[string]error     // by the scheme of the store that could not list its keys
 }
 
-func newLister(m signer.Mux) *lister {
-	return &lister{m, map[string]listedKey{}, map[string]error{}}
+func newLister(quiet backends.Set) *lister {
+	return &lister{quiet, map[string]listedKey{}, map[string]error{}}
 }
 
 func (l *lister) sorted() []listedKey {
@@ -49,7 +49,7 @@ func (l *lister) sorted() []listedKey {
 
 // addStores adds the keys of the stores that can name them.
 func (l *lister) addStores(ctx context.Context) {
-	for scheme, backend := range l.mux {
+	for scheme, backend := range l.backends.Mux() {
 		store, ok := backend.(signer.Lister)
 		if !ok {
 			continue
@@ -102,11 +102,11 @@ func mayAsk(scheme string) bool { return scheme == "keyring" && runtime.GOOS == 
 
 // look opens a key to learn its public half, and what keeps it from signing.
 func (l *lister) look(ctx context.Context, ref string) (ssh.PublicKey, error) {
-	key, err := l.mux.Open(ctx, ref)
+	key, err := l.backends.Open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	store, name, err := able[signer.Exporter](l.mux, "export", ref)
+	store, name, err := backendFor[signer.Exporter](l.backends, "export", ref)
 	if err == nil {
 		_, err = store.Export(ctx, name) // a passphrase does not show before it is needed
 	}
@@ -131,11 +131,10 @@ func (l *lister) add(ref string, info signer.Info, err error) {
 // place is the same for all references to a key: those of a file may differ.
 func (l *lister) place(ref string) string {
 	scheme, name, _ := strings.Cut(ref, ":")
-	files, ok := l.mux[scheme].(*file.Backend)
-	if !ok {
+	if scheme != "file" {
 		return ref
 	}
-	path, err := files.Path(name)
+	path, err := l.backends.File.Path(name)
 	if err != nil {
 		return ref
 	}
