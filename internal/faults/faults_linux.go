@@ -26,7 +26,7 @@ type Call struct {
 // numbers. If decide returns an error number, the call fails with it and is not
 // made. Watch sees the calls of f's own goroutine only. f must not end the test.
 //
-// The numbers may be those of fsync, fchmod and close, which take a file
+// The numbers may be those of fsync, fchmod, write and close, which take a file
 // descriptor, and of openat, mkdirat, fchmodat, unlinkat, linkat and renameat2,
 // which take a directory and a path.
 func Watch(t *testing.T, numbers []uintptr, decide func(Call) syscall.Errno, f func()) {
@@ -137,7 +137,7 @@ func ioctl(fd int, command uintptr, arg unsafe.Pointer) error {
 func call(req request) Call {
 	c := Call{Number: uintptr(req.number)}
 	switch c.Number {
-	case unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_CLOSE:
+	case unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_WRITE, unix.SYS_CLOSE:
 		c.Path, _ = os.Readlink("/proc/self/fd/" + strconv.FormatUint(req.args[0], 10))
 	default:
 		c.Path = text(req.args[1])

@@ -102,29 +102,27 @@ func testAll(ctx context.Context, root string, mutants []mutant, explained map[s
 		return false, err
 	}
 	start := time.Now()
-	results := r.testMutants(ctx, mutants, o.jobs)
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
 	counts := map[outcome]int{}
 	ok := true
-	for i, m := range mutants {
-		reason, isExplained := explained[m.id()]
-		counts[results[i]]++
-		switch {
-		case results[i] == survived && isExplained:
+	r.testMutants(ctx, mutants, o.jobs, func(m mutant, result outcome) {
+		if ctx.Err() != nil {
+			return // the tests were interrupted
+		}
+		counts[result]++
+		switch reason, isExplained := explained[m.id()]; {
+		case result == survived && isExplained:
 			fmt.Printf("explained %v: %s\n", m, reason)
-		case results[i] == survived:
+		case result == survived:
 			fmt.Printf("SURVIVED %v\n", m)
 			ok = false
 		case isExplained:
 			fmt.Printf("EXPLAINED IN VAIN %v: a test notices it: remove the row from %s\n", m, explanationsPage)
 			ok = false
 		}
-	}
+	})
 	fmt.Printf("%d killed, %d of them by the time limit; %d survived; %v\n",
 		counts[killed]+counts[timedOut], counts[timedOut], counts[survived], time.Since(start).Round(time.Second))
-	return ok, nil
+	return ok, ctx.Err()
 }
 
 func moduleRoot() (string, error) {

@@ -74,15 +74,19 @@ func (r *runner) checkUnchanged(ctx context.Context, mutants []mutant) error {
 	return nil
 }
 
-// testMutants returns the outcomes in the order of mutants.
-func (r *runner) testMutants(ctx context.Context, mutants []mutant, jobs int) []outcome {
-	results := make([]outcome, len(mutants))
+// testMutants tests several mutants at the same time and calls report with each
+// outcome, one call after the other.
+func (r *runner) testMutants(ctx context.Context, mutants []mutant, jobs int, report func(mutant, outcome)) {
 	next := make(chan int)
+	var mu sync.Mutex // for report
 	var group sync.WaitGroup
 	for range jobs {
 		group.Go(func() {
 			for i := range next {
-				results[i] = r.testMutant(ctx, i, mutants[i])
+				result := r.testMutant(ctx, i, mutants[i])
+				mu.Lock()
+				report(mutants[i], result)
+				mu.Unlock()
 			}
 		})
 	}
@@ -91,7 +95,6 @@ func (r *runner) testMutants(ctx context.Context, mutants []mutant, jobs int) []
 	}
 	close(next)
 	group.Wait()
-	return results
 }
 
 // testMutant runs the tests until one fails.

@@ -60,9 +60,9 @@ func TestAllow(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]outcome{}
-	for i, result := range r.testMutants(t.Context(), all.mutants, 2) {
-		got[all.mutants[i].function+": "+all.mutants[i].change] = result
-	}
+	r.testMutants(t.Context(), all.mutants, 2, func(m mutant, result outcome) {
+		got[m.function+": "+m.change] = result
+	})
 	want := map[string]outcome{
 		"allow: `owner || admin` becomes `false`":                 killed,
 		"allow: `owner || admin` becomes `true`":                  killed,
