@@ -4,20 +4,25 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"maps"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// A source is a package of which a part is wanted.
+// A source is a parsed package. A test compiles some of its functions.
 type source struct {
-	fset  *token.FileSet
-	decls map[string]declaration // by name; methods are left out
-	inits []declaration
+	fset    *token.FileSet
+	decls   map[string]declaration   // by name, without methods
+	methods map[string][]declaration // by the name of the receiver's type
+	inits   []declaration
 }
 
 type declaration struct {
@@ -25,58 +30,140 @@ type declaration struct {
 	file *ast.File
 }
 
-// load reads the package in dir, without its tests.
+// load reads the package in dir, without its tests. Of a declaration that differs
+// between systems, it takes the one for this system.
 func load(dir string) (*source, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
-	s := &source{token.NewFileSet(), map[string]declaration{}, nil}
+	s := &source{token.NewFileSet(), map[string]declaration{}, map[string][]declaration{}, nil}
+	var others []string
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+		fits, err := build.Default.MatchFile(dir, filepath.Base(name))
+		switch {
+		case err != nil:
+			return nil, err
+		case strings.HasSuffix(name, "_test.go"):
+		case !fits:
+			others = append(others, name)
+		default:
+			err = s.parse(name)
 		}
-		file, err := parser.ParseFile(s.fset, name, nil, 0)
 		if err != nil {
 			return nil, err
 		}
-		for _, decl := range file.Decls {
-			s.add(declaration{decl, file})
+	}
+	for _, name := range others {
+		if err := s.parse(name); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil
 }
 
+func (s *source) parse(name string) error {
+	file, err := parser.ParseFile(s.fset, name, nil, 0)
+	if err != nil {
+		return err
+	}
+	for _, decl := range file.Decls {
+		s.add(declaration{decl, file})
+	}
+	return nil
+}
+
+// add adds d unless its name is there already.
 func (s *source) add(d declaration) {
 	switch decl := d.Decl.(type) {
 	case *ast.FuncDecl:
-		if decl.Name.Name == "init" {
+		switch {
+		case decl.Recv != nil:
+			s.addMethod(receiver(decl), d)
+		case decl.Name.Name == "init":
 			s.inits = append(s.inits, d)
-		} else if decl.Recv == nil {
-			s.decls[decl.Name.Name] = d
+		default:
+			s.addName(decl.Name, d)
 		}
 	case *ast.GenDecl:
 		for _, spec := range decl.Specs {
 			switch spec := spec.(type) {
 			case *ast.TypeSpec:
-				s.decls[spec.Name.Name] = d
+				s.addName(spec.Name, d)
 			case *ast.ValueSpec:
 				for _, name := range spec.Names {
-					s.decls[name.Name] = d
+					s.addName(name, d)
 				}
 			}
 		}
 	}
 }
 
-// extract returns a package with the function root, everything that it refers
-// to, and what initialises that.
-func (s *source) extract(pkg, root string) (string, error) {
-	if _, ok := s.decls[root]; !ok {
-		return "", fmt.Errorf("no function %s: this version has another parser", root)
+func (s *source) addName(name *ast.Ident, d declaration) {
+	if _, ok := s.decls[name.Name]; !ok {
+		s.decls[name.Name] = d
 	}
+}
+
+func (s *source) addMethod(receiver string, d declaration) {
+	name := func(d declaration) string { return d.Decl.(*ast.FuncDecl).Name.Name }
+	if !slices.ContainsFunc(s.methods[receiver], func(m declaration) bool { return name(m) == name(d) }) {
+		s.methods[receiver] = append(s.methods[receiver], d)
+	}
+}
+
+// receiver returns the name of the type that method belongs to.
+func receiver(method *ast.FuncDecl) string {
+	t := method.Recv.List[0].Type
+	if pointer, ok := t.(*ast.StarExpr); ok {
+		t = pointer.X
+	}
+	if name, ok := t.(*ast.Ident); ok {
+		return name.Name
+	}
+	return "" // a generic type: no test needs one
+}
+
+// extract returns the code of a package with the function root and with all
+// declarations that it needs.
+func (s *source) extract(pkg, root string) (string, error) {
+	used, err := s.closure(root)
+	if err != nil {
+		return "", err
+	}
+	return s.print(pkg, used)
+}
+
+// extractFiles returns the same for several functions, one text for each file that
+// they come from, because two files may import two packages under one name.
+func (s *source) extractFiles(pkg string, roots ...string) (map[string]string, error) {
+	used, err := s.closure(roots...)
+	if err != nil {
+		return nil, err
+	}
+	byFile := map[string][]declaration{}
+	for _, d := range used {
+		name := filepath.Base(s.fset.Position(d.file.Pos()).Filename)
+		byFile[name] = append(byFile[name], d)
+	}
+	files := map[string]string{}
+	for name, decls := range byFile {
+		if files[name], err = s.print(pkg, decls); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// closure returns the functions roots and all declarations that they need.
+func (s *source) closure(roots ...string) ([]declaration, error) {
 	used := map[ast.Decl]declaration{}
-	s.use(used, s.decls[root])
+	for _, root := range roots {
+		if _, ok := s.decls[root]; !ok {
+			return nil, fmt.Errorf("no function %s: this version of the peer differs", root)
+		}
+		s.use(used, s.decls[root])
+	}
 	for _, init := range s.inits {
 		for name := range idents(init) {
 			if d, ok := s.decls[name]; ok && used[d.Decl].Decl != nil {
@@ -84,9 +171,13 @@ func (s *source) extract(pkg, root string) (string, error) {
 			}
 		}
 	}
+	return slices.Collect(maps.Values(used)), nil
+}
+
+func (s *source) print(pkg string, decls []declaration) (string, error) {
 	imports := map[string]bool{}
 	var body bytes.Buffer
-	for _, d := range used {
+	for _, d := range decls {
 		for _, i := range importsOf(d) {
 			imports[i] = true
 		}
@@ -99,20 +190,41 @@ func (s *source) extract(pkg, root string) (string, error) {
 	for i := range imports {
 		head += "import " + i + "\n"
 	}
-	return head + body.String(), nil
+	return head + "\n" + body.String(), nil
 }
 
-// use adds d and, in turn, what it refers to.
+// use adds d, the methods of its types, and then the declarations that these
+// mention.
 func (s *source) use(used map[ast.Decl]declaration, d declaration) {
 	if _, ok := used[d.Decl]; ok {
 		return
 	}
 	used[d.Decl] = d
+	for _, name := range types(d) {
+		for _, method := range s.methods[name] {
+			s.use(used, method)
+		}
+	}
 	for name := range idents(d) {
 		if next, ok := s.decls[name]; ok {
 			s.use(used, next)
 		}
 	}
+}
+
+// types returns the names of the types that d declares.
+func types(d declaration) []string {
+	decl, ok := d.Decl.(*ast.GenDecl)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, spec := range decl.Specs {
+		if t, ok := spec.(*ast.TypeSpec); ok {
+			names = append(names, t.Name.Name)
+		}
+	}
+	return names
 }
 
 // idents returns the names in d, without those of fields and methods.
@@ -136,13 +248,19 @@ func idents(d declaration) map[string]bool {
 	return names
 }
 
-// importsOf returns what d needs of its file's imports, as Go code.
+// majorVersion matches the end of an import path such as math/rand/v2.
+var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
+
+// importsOf returns the imports of its file that d needs, as Go code.
 func importsOf(d declaration) []string {
 	names := idents(d)
 	var imports []string
 	for _, spec := range d.file.Imports {
 		p, _ := strconv.Unquote(spec.Path.Value)
 		name := path.Base(p)
+		if majorVersion.MatchString(name) {
+			name = path.Base(path.Dir(p))
+		}
 		if spec.Name != nil {
 			name = spec.Name.Name
 		}

@@ -1,6 +1,7 @@
 package challengetest
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -26,6 +27,13 @@ func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"name": user, "fingerprint": ssh.FingerprintSHA256(key)})
+}
+
+// serveRoot answers the request that Ollama's command sends before each of its
+// requests, to find out whether a server is running.
+func serveRoot(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, "challengetest is running")
 }
 
 // checkSignature returns the key that signed text, if the registry knows it.

@@ -1,6 +1,7 @@
 package challengetest_test
 
 import (
+	"net/http"
 	"strconv"
 	"testing"
 	"time"
@@ -40,4 +41,12 @@ func TestAPI(t *testing.T) {
 			do(t, r, req).want(t, tt.want, tt.text)
 		})
 	}
+}
+
+// TestRoot wants the reply that Ollama's command waits for before each request.
+func TestRoot(t *testing.T) {
+	r := start(t, challengetest.Config{})
+	get(t, r, r.URL+"/", "").want(t, http.StatusOK, "running")
+	send(t, r, http.MethodHead, r.URL+"/", "", "").want(t, http.StatusOK, "")
+	send(t, r, http.MethodPost, r.URL+"/", "", "").want(t, http.StatusNotFound, "")
 }

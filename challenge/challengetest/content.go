@@ -35,7 +35,7 @@ func (r *Registry) serveBlob(w http.ResponseWriter, req *http.Request, res resou
 		return
 	}
 	if r.config.CDN && req.Method == http.MethodGet {
-		http.Redirect(w, req, r.otherURL+req.URL.Path, http.StatusTemporaryRedirect)
+		http.Redirect(w, req, r.cdnURL+req.URL.Path, http.StatusTemporaryRedirect)
 		return
 	}
 	serveData(w, req, "application/octet-stream", data)

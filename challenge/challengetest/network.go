@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
-// A network is where a registry listens and its client dials.
+// A network connects a registry and its client.
 type network interface {
 	Listen() (net.Listener, error)
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
@@ -15,18 +16,35 @@ type network interface {
 
 type loopback struct{}
 
-func (loopback) Listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+func (loopback) Listen() (net.Listener, error) { return net.Listen("tcp", mainHost+":0") }
 
 func (loopback) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, addr)
+	return new(net.Dialer).DialContext(ctx, network, loopbackAddr(addr))
 }
 
-// memory connects through net.Pipe, which a bubble of testing/synctest can see
-// waiting, as it cannot with a socket.
+const (
+	mainHost  = "127.0.0.1"
+	otherHost = "localhost" // another name of the same address
+)
+
+// cdnHost returns the host of the CDN at addr.
+func cdnHost(addr string) string { return otherHost + strings.TrimPrefix(addr, mainHost) }
+
+// loopbackAddr replaces the CDN's name by its address, so that a machine needs no
+// entry for it in /etc/hosts.
+func loopbackAddr(addr string) string {
+	if port, ok := strings.CutPrefix(addr, otherHost+":"); ok {
+		return net.JoinHostPort(mainHost, port)
+	}
+	return addr
+}
+
+// memory connects through net.Pipe. In a bubble of testing/synctest, a read from a
+// pipe counts as waiting; a read from a socket does not.
 type memory struct{ listeners []*pipeListener }
 
-// Listen names the listeners 127.0.0.1:1 and up: loopback, where plain http is
-// allowed, at ports where nobody answers whoever dials them for real.
+// Listen names the listeners 127.0.0.1:1, 127.0.0.1:2 and so on. Plain http is
+// allowed on loopback, and no other server listens on these ports.
 func (m *memory) Listen() (net.Listener, error) {
 	l := &pipeListener{
 		addr:   &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: len(m.listeners) + 1},
@@ -39,7 +57,7 @@ func (m *memory) Listen() (net.Listener, error) {
 
 func (m *memory) DialContext(ctx context.Context, _, addr string) (net.Conn, error) {
 	for _, l := range m.listeners {
-		if l.addr.String() == addr {
+		if l.addr.String() == loopbackAddr(addr) {
 			return l.dial(ctx)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// servePush takes manifests and uploads of blobs, in one piece or in many.
+// servePush stores manifests and blobs. A blob comes in one request or in several.
 func (r *Registry) servePush(w http.ResponseWriter, req *http.Request, res resource) {
 	data, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -15,15 +15,16 @@ func (r *Registry) servePush(w http.ResponseWriter, req *http.Request, res resou
 		return
 	}
 	var no *refusal
+	p := push{r, w, r.origin(req.Host)}
 	switch {
 	case res.kind == "manifests" && req.Method == http.MethodPut:
-		no = r.pushManifest(w, res, manifest{req.Header.Get("Content-Type"), data})
+		no = p.manifest(res, manifest{req.Header.Get("Content-Type"), data})
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPost:
-		no = r.startUpload(w, res.repo, req.URL.Query().Get("digest"), data)
+		no = p.startUpload(res.repo, req.URL.Query().Get("digest"), data)
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPatch:
-		no = r.continueUpload(w, res, data)
+		no = p.continueUpload(res, data)
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPut:
-		no = r.finishUpload(w, res, req.URL.Query().Get("digest"), data)
+		no = p.finishUpload(res, req.URL.Query().Get("digest"), data)
 	default:
 		no = refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "this registry cannot do that")
 	}
@@ -32,66 +33,79 @@ func (r *Registry) servePush(w http.ResponseWriter, req *http.Request, res resou
 	}
 }
 
-func (r *Registry) pushManifest(w http.ResponseWriter, res resource, m manifest) *refusal {
-	digest, no := r.store.putManifest(res.repo, res.ref, m)
+// A push is the reply to one request that writes.
+type push struct {
+	*Registry
+	w      http.ResponseWriter
+	origin string // of the request
+}
+
+func (p push) manifest(res resource, m manifest) *refusal {
+	digest, no := p.store.putManifest(res.repo, res.ref, m)
 	if no != nil {
 		return no
 	}
-	created(w, "/v2/"+res.repo+"/manifests/"+digest, digest)
+	p.created("/v2/"+res.repo+"/manifests/"+digest, digest)
 	return nil
 }
 
-func (r *Registry) startUpload(w http.ResponseWriter, repo, digest string, data []byte) *refusal {
-	if digest != "" {
-		return r.storeBlob(w, repo, digest, data)
+// startUpload stores a blob that comes with its digest, and otherwise begins an
+// upload. Ollama sends the digest without the blob and expects an upload.
+func (p push) startUpload(repo, digest string, data []byte) *refusal {
+	if digest != "" && (len(data) > 0 || digest == digestOf(nil)) {
+		return p.storeBlob(repo, digest, data)
 	}
 	upload := resource{repo, "blobs/uploads", rand.Text()}
-	r.store.addUpload(upload, nil)
-	accepted(w, upload, 0)
+	p.store.addUpload(upload, nil)
+	p.accepted(upload, 0)
 	return nil
 }
 
-func (r *Registry) continueUpload(w http.ResponseWriter, upload resource, data []byte) *refusal {
-	all, no := r.store.takeUpload(upload)
+func (p push) continueUpload(upload resource, data []byte) *refusal {
+	all, no := p.store.takeUpload(upload)
 	if no != nil {
 		return no
 	}
 	all = append(all, data...)
-	r.store.addUpload(upload, all)
-	accepted(w, upload, len(all))
+	p.store.addUpload(upload, all)
+	p.accepted(upload, len(all))
 	return nil
 }
 
-func (r *Registry) finishUpload(w http.ResponseWriter, upload resource, digest string, data []byte) *refusal {
-	all, no := r.store.takeUpload(upload)
+func (p push) finishUpload(upload resource, digest string, data []byte) *refusal {
+	all, no := p.store.takeUpload(upload)
 	if no != nil {
 		return no
 	}
-	return r.storeBlob(w, upload.repo, digest, append(all, data...))
+	return p.storeBlob(upload.repo, digest, append(all, data...))
 }
 
-func (r *Registry) storeBlob(w http.ResponseWriter, repo, digest string, data []byte) *refusal {
+func (p push) storeBlob(repo, digest string, data []byte) *refusal {
 	if digest != digestOf(data) {
 		return refuse(http.StatusBadRequest, "DIGEST_INVALID", "the blob has another digest")
 	}
-	r.store.putBlob(repo, data)
-	created(w, "/v2/"+repo+"/blobs/"+digest, digest)
+	p.store.putBlob(repo, data)
+	p.created("/v2/"+repo+"/blobs/"+digest, digest)
 	return nil
 }
 
-func created(w http.ResponseWriter, location, digest string) {
-	w.Header().Set("Location", location)
-	w.Header().Set("Docker-Content-Digest", digest)
-	w.WriteHeader(http.StatusCreated)
+func (p push) created(path, digest string) {
+	p.locate(path)
+	p.w.Header().Set("Docker-Content-Digest", digest)
+	p.w.WriteHeader(http.StatusCreated)
 }
 
-// accepted says where an upload goes on. The range's end is inclusive, and "0-0"
-// before the first byte.
-func accepted(w http.ResponseWriter, upload resource, size int) {
-	w.Header().Set("Location", "/v2/"+upload.repo+"/blobs/uploads/"+upload.ref)
-	w.Header().Set("Range", fmt.Sprintf("0-%d", max(size-1, 0)))
-	w.WriteHeader(http.StatusAccepted)
+// accepted tells the client to continue the upload. The range's end is inclusive;
+// it is "0-0" before the first byte.
+func (p push) accepted(upload resource, size int) {
+	p.locate("/v2/" + upload.repo + "/blobs/uploads/" + upload.ref)
+	p.w.Header().Set("Range", fmt.Sprintf("0-%d", max(size-1, 0)))
+	p.w.WriteHeader(http.StatusAccepted)
 }
+
+// locate sets an absolute Location. The OCI specification allows a relative one,
+// but Ollama sends its next request to this text as it is.
+func (p push) locate(path string) { p.w.Header().Set("Location", p.origin+path) }
 
 func (s *store) addUpload(upload resource, data []byte) {
 	s.mu.Lock()

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,8 +37,10 @@ type Config struct {
 	// another than registry.ollama.ai.
 	Login bool
 
-	// CDN redirects requests for blobs to an origin of its own, which refuses
-	// a request with an Authorization header, as S3 does.
+	// CDN redirects requests for blobs to another origin. Its host name is
+	// "localhost" where the registry's is "127.0.0.1", because Ollama pulls blobs
+	// only from another host name. Like S3, the CDN refuses a request with an
+	// Authorization header.
 	CDN bool
 
 	// TLS makes it https, with a certificate that Client trusts.
@@ -78,7 +79,8 @@ type Registry struct {
 	config    Config
 	realm     string // as challenges have it
 	tokenPath string // where requests to the realm arrive
-	otherURL  string
+	otherURL  string // of a token endpoint with an origin of its own
+	cdnURL    string
 	main      *server
 	other     *server // the CDN and a token endpoint of its own
 	transport *http.Transport
@@ -136,7 +138,8 @@ func (r *Registry) start() error {
 		main.Close()
 		return err
 	}
-	r.URL, r.otherURL = r.origin(main), r.origin(other)
+	r.URL, r.otherURL = r.origin(main.Addr().String()), r.origin(other.Addr().String())
+	r.cdnURL = r.origin(cdnHost(other.Addr().String()))
 	switch {
 	case strings.Contains(r.config.Realm, "://"):
 		r.realm = r.config.Realm
@@ -152,11 +155,11 @@ func (r *Registry) start() error {
 	return nil
 }
 
-func (r *Registry) origin(l net.Listener) string {
+func (r *Registry) origin(host string) string {
 	if r.config.TLS {
-		return "https://" + l.Addr().String()
+		return "https://" + host
 	}
-	return "http://" + l.Addr().String()
+	return "http://" + host
 }
 
 // Close ends every connection and every request, including those that a fault
@@ -185,6 +188,8 @@ func (r *Registry) serveMain(w http.ResponseWriter, req *http.Request) {
 		r.pass(API, r.serveAPI, w, req)
 	case path == "/connect" && r.config.SignIn:
 		r.serveSignIn(w, req)
+	case path == "/" && reads(req.Method):
+		serveRoot(w)
 	default:
 		http.NotFound(w, req)
 	}
