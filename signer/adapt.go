@@ -34,7 +34,7 @@ func FromSSH(s ssh.Signer) Signer {
 	sign := signWith(s)
 	return Func(s.PublicKey(), func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 		msg = bytes.Clone(msg) // the caller's again when ctx ends
-		return await(ctx, func() (*ssh.Signature, error) { return sign(msg) })
+		return Await(ctx, func() (*ssh.Signature, error) { return sign(msg) })
 	})
 }
 

@@ -43,9 +43,10 @@ func (f *flight[T]) join(ctx context.Context, fn func(context.Context) (T, error
 		f.now = r
 		go func() {
 			defer cancel()
-			r.val, r.err = fn(ctx)
-			f.forget(r)
-			close(r.done)
+			defer close(r.done)
+			defer f.forget(r)
+			r.err = errGoexit // until fn returns
+			r.val, r.err = contain(func() (T, error) { return fn(ctx) })
 		}()
 	}
 	f.now.waiting++
@@ -71,9 +72,11 @@ func (f *flight[T]) forget(r *run[T]) {
 	}
 }
 
-// await bounds fn, which knows no context, by ctx. An fn that outlasts it goes
-// on unheard.
-func await[T any](ctx context.Context, fn func() (T, error)) (T, error) {
+// Await calls fn, which takes no context, and returns its result, or ctx's error
+// if ctx ends first. In that case fn goes on and its result is dropped. A panic
+// in fn is returned as an error. Backends use it for libraries whose calls have
+// no context.
+func Await[T any](ctx context.Context, fn func() (T, error)) (T, error) {
 	var alone flight[T]
 	return alone.do(ctx, func(context.Context) (T, error) { return fn() })
 }

@@ -21,13 +21,14 @@ import (
 type Mux map[string]Backend
 
 // Open opens the key that ref names. Errors are of type *[Error] and wrap the
-// backend's. The signer prints as its reference.
+// backend's; a panic of the backend is an error, too. The signer prints as its
+// reference.
 func (m Mux) Open(ctx context.Context, ref string) (Signer, error) {
 	b, name, err := m.Resolve(ref)
 	if err != nil {
 		return nil, &Error{Op: "open", Err: err}
 	}
-	s, err := b.Open(ctx, name)
+	s, err := contain(func() (Signer, error) { return b.Open(ctx, name) })
 	if err != nil {
 		return nil, Wrap("open", ref, err)
 	}
@@ -49,13 +50,14 @@ func (m Mux) Resolve(ref string) (Backend, string, error) {
 	return b, name, nil
 }
 
-// Wrap returns err as an *[Error], and nil for nil. When err is ErrName, it keeps
-// no more of ref than the scheme.
+// Wrap returns err as an *[Error], and nil for nil. It keeps only the scheme of
+// ref if the name may be a pasted key: if err is ErrName, or a panic of a backend
+// that may not have checked the name.
 func Wrap(op, ref string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, ErrName) {
+	if _, panicked := errors.AsType[*panicError](err); panicked || errors.Is(err, ErrName) {
 		scheme, _, ok := strings.Cut(ref, ":")
 		ref = scheme + ":"
 		if !ok || !isScheme(scheme) {
@@ -86,7 +88,7 @@ type named struct {
 func (n *named) PublicKey() ssh.PublicKey { return n.s.PublicKey() }
 
 func (n *named) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-	sig, err := n.s.Sign(ctx, msg)
+	sig, err := contain(func() (*ssh.Signature, error) { return n.s.Sign(ctx, msg) })
 	if err != nil {
 		return nil, Wrap("sign", n.ref, err)
 	}

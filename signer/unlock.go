@@ -75,7 +75,7 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 	if err != nil {
 		return nil, err
 	}
-	key, err := await(ctx, func() (crypto.PrivateKey, error) { // bcrypt may take seconds
+	key, err := Await(ctx, func() (crypto.PrivateKey, error) { // bcrypt may take seconds
 		defer clear(secret)
 		return ssh.ParseRawPrivateKeyWithPassphrase(p.pem(), secret)
 	})

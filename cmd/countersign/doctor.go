@@ -126,21 +126,19 @@ func examine(ctx context.Context, checks []check) []finding {
 	return slices.Concat(results...)
 }
 
-// bounded leaves behind a check that hangs.
+// bounded returns when the check returns, or a little after its time is up: a
+// check that notices the end of its time says what it waited for.
 func (c check) bounded(ctx context.Context) []finding {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	done := make(chan []finding, 1)
-	go func() { done <- c.run(ctx) }()
-	select {
-	case found := <-done:
-		return found
-	case <-ctx.Done():
-	}
-	select {
-	case found := <-done:
-		return found
-	case <-time.After(checkGrace):
+	patient, cancel := context.WithTimeout(ctx, checkTimeout+checkGrace)
+	defer cancel()
+	found, err := signer.Await(patient, func() ([]finding, error) { return c.run(limited), nil })
+	switch {
+	case err != nil && patient.Err() != nil:
 		return []finding{c.failed(stateProblem, errors.New("no answer in time"))}
+	case err != nil:
+		return []finding{c.failed(stateProblem, err)} // a panic
 	}
+	return found
 }

@@ -40,8 +40,8 @@ func TestDoctorDoesNotOpenTheKeychain(t *testing.T) {
 	}
 }
 
-// A check that heeds nothing is left behind, and those beside it tell what they saw.
-func TestDoctorLeavesHangingChecksBehind(t *testing.T) {
+// A check that hangs or panics does not keep the other checks from reporting.
+func TestDoctorBoundsChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forever := make(chan struct{})
 		defer close(forever)
@@ -51,6 +51,7 @@ func TestDoctorLeavesHangingChecksBehind(t *testing.T) {
 			<-ctx.Done()
 			return []finding{patient.failed(stateWarning, errors.New("the store says nothing (docs/keychain.md#no-answer)"))}
 		}
+		broken := check{name: "panics", run: func(context.Context) []finding { panic("a secret") }}
 		quick := check{name: "answers"}
 		quick.run = func(context.Context) []finding { return []finding{quick.found(stateOK, "here", "")} }
 		want := []finding{
@@ -58,8 +59,12 @@ func TestDoctorLeavesHangingChecksBehind(t *testing.T) {
 			{State: stateWarning, Check: "waits", Seen: "the store says nothing", Do: "see docs/keychain.md#no-answer"},
 			{State: stateOK, Check: "answers", Seen: "here"},
 		}
-		if diff := cmp.Diff(want, examine(t.Context(), []check{hanging, patient, quick})); diff != "" {
+		got := examine(t.Context(), []check{hanging, patient, quick, broken})
+		if diff := cmp.Diff(want, got[:3]); diff != "" {
 			t.Error(diff)
+		}
+		if f := got[3]; f.State != stateProblem || !strings.HasPrefix(f.Seen, "panic in ") || strings.Contains(f.Seen, "secret") {
+			t.Errorf("got %+v, want a problem that tells of the panic without its value", f)
 		}
 	})
 }

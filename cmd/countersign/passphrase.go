@@ -62,7 +62,7 @@ func (s *secretSource) set(read func() (string, error)) error {
 
 // answer is a [signer.PassphraseFunc].
 func (s *secretSource) answer(ctx context.Context, _ string) ([]byte, error) {
-	text, err := await(ctx, s.read)
+	text, err := signer.Await(ctx, s.read)
 	return []byte(text), err
 }
 

@@ -51,7 +51,7 @@ func (a *app) askHidden(ctx context.Context, prompt string) ([]byte, error) {
 	}
 	fmt.Fprintf(a.stderr, "%s: ", prompt)
 	defer fmt.Fprintln(a.stderr)
-	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(int(tty.Fd())) })
+	secret, err := signer.Await(ctx, func() ([]byte, error) { return term.ReadPassword(int(tty.Fd())) })
 	if ctx.Err() != nil {
 		_ = term.Restore(int(tty.Fd()), before)
 	}
@@ -78,7 +78,7 @@ func (a *app) ask(ctx context.Context, yes bool, question string) error {
 	}
 	defer tty.Close()
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	answer, err := await(ctx, func() (string, error) { return readLine(tty) })
+	answer, err := signer.Await(ctx, func() (string, error) { return readLine(tty) })
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func readLine(r io.Reader) (string, error) {
 
 // readStdin reads at most limit bytes.
 func (a *app) readStdin(ctx context.Context, limit int64) ([]byte, error) {
-	data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(a.stdin, limit+1)) })
+	data, err := signer.Await(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(a.stdin, limit+1)) })
 	if err != nil {
 		return nil, fmt.Errorf("reading stdin: %w", err)
 	}
@@ -113,24 +113,4 @@ func (a *app) readStdin(ctx context.Context, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("stdin holds more than %d bytes", limit)
 	}
 	return data, nil
-}
-
-// await bounds read, which knows no context, by ctx.
-func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
-	type result struct {
-		val T
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		val, err := read()
-		done <- result{val, err}
-	}()
-	select {
-	case r := <-done:
-		return r.val, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }
