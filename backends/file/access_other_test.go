@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/internal/otheruser"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -74,14 +75,14 @@ func TestAccessOthersFile(t *testing.T) {
 	path := filepath.Join(tempDir(t), "key")
 	key := writeKey(t, path)
 	chmod(t, path, 0o444)
-	if err := os.Chown(path, nobody, nobody); err != nil {
+	if err := os.Chown(path, otheruser.Nobody, otheruser.Nobody); err != nil {
 		t.Fatal(err)
 	}
 	checkOpens(t, path, publicKey(t, key))
 }
 
 func TestUnreadable(t *testing.T) {
-	if !unprivileged(t) {
+	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
 		return
 	}
 	path := filepath.Join(tempDir(t), "key")
@@ -97,7 +98,7 @@ func TestUnreadable(t *testing.T) {
 }
 
 func TestReadOnlyDirectory(t *testing.T) {
-	if !unprivileged(t) {
+	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
 		return
 	}
 	dir := tempDir(t)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/internal/otheruser"
 	"github.com/countersign/countersign/internal/sshkeygen"
 	"github.com/countersign/countersign/signer"
 )
@@ -38,7 +39,7 @@ func TestListUnix(t *testing.T) {
 }
 
 func TestListUnreadable(t *testing.T) {
-	if !unprivileged(t) {
+	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
 		return
 	}
 	dir := tempDir(t)

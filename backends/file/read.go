@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
 )
@@ -24,7 +25,7 @@ func load(path string) ([]byte, keyfile.Snapshot, error) {
 		return nil, snapshot, err
 	}
 	if isPrivate(data) { // who gave a public key is not helped by chmod
-		if err := keyfile.CheckAccess("key file", path, snapshot.Info); err != nil {
+		if err := access.CheckReaders("key file", path, snapshot.Info); err != nil {
 			return nil, snapshot, err
 		}
 	}

@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/windows"
 
-	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/access"
 )
 
 // createTemp keeps others out from the start. By default, a file would inherit
 // its directory's permissions, and outside a profile all users may read.
 func createTemp(dir string) (*os.File, error) {
-	me, err := keyfile.CurrentUser()
+	me, err := access.CurrentUser()
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -130,7 +130,7 @@ func checkHidden(temp string) error {
 	if err != nil {
 		return err
 	}
-	err = keyfile.CheckAccess("key file", temp, info)
+	err = access.CheckReaders("key file", temp, info)
 	if errors.Is(err, signer.ErrInsecure) {
 		return fmt.Errorf("%w: the file system of %s cannot hide a file from others: choose another directory", signer.ErrInsecure, filepath.Dir(temp))
 	}

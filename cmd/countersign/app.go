@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
-	a.unlock.addFlags(root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
+	a.unlock.addFlags(a, root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.whoamiCmd(), a.configCmd(),

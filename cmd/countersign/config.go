@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) configCmd() *cobra.Command {
@@ -70,6 +71,22 @@ func (a *app) readConfig(args []string) (*config.Config, error) {
 		return a.session.config, a.session.err
 	}
 	return config.ReadFile(args[0])
+}
+
+// warnOfWriters tells the user that others can decide which key signs for which
+// registry.
+func (a *app) warnOfWriters(c *config.Config) {
+	if c.File() != "" {
+		a.warnOf(config.CheckAccess(c.File()))
+	}
+}
+
+// warnOf prints err if it says that other users can change or replace a file. The
+// command goes on, because in some containers that is intended.
+func (a *app) warnOf(err error) {
+	if errors.Is(err, signer.ErrInsecure) {
+		a.note("countersign: warning: %v\n", err)
+	}
 }
 
 func sections(c *config.Config) string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
@@ -43,6 +44,7 @@ func (d *doctor) keyCheck(about string, choice config.Choice) check {
 		} else {
 			taken := e.Tried[len(e.Tried)-1]
 			found = append(found, c.found(stateOK, fmt.Sprintf("%s: %s", taken, e.Fingerprint), ""), d.trySigning(ctx, about, s))
+			found = append(found, d.replaceable(c, taken.Ref)...)
 		}
 		return append(found, openToOthers(ctx, b, choice.Candidates[len(e.Tried):])...)
 	}
@@ -86,6 +88,24 @@ func (d *doctor) trySigning(ctx context.Context, about string, s signer.Signer) 
 		return d.locked(c.failed(stateProblem, err), err)
 	}
 	return c.found(stateOK, "a test text was signed and verified", "")
+}
+
+// replaceable warns of a key file that other users can replace.
+func (d *doctor) replaceable(c check, ref string) []finding {
+	if err := checkKeyFile(d.backends, ref); errors.Is(err, signer.ErrInsecure) {
+		return []finding{c.failed(stateWarning, err)}
+	}
+	return nil
+}
+
+// checkKeyFile finds out whether other users can replace the file of a key. It
+// returns nil for a key that is in no file.
+func checkKeyFile(keys backends.Set, ref string) error {
+	name, isFile := strings.CutPrefix(ref, "file:")
+	if !isFile {
+		return nil
+	}
+	return keys.File.CheckAccess(name)
 }
 
 // openToOthers finds key files with a wrong mode among the keys whose turn did

@@ -34,7 +34,7 @@ With --delete-source, FROM is deleted once the copy has been tried.`,
 	}
 	cmd.Flags().BoolVar(&deleteSource, "delete-source", false, "delete FROM once the copy has been tried; asks first")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	flags.add(cmd)
+	flags.add(a, cmd)
 	return cmd
 }
 

@@ -25,7 +25,7 @@ func (a *app) keyExportCmd() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], &flags, yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	flags.add(cmd)
+	flags.add(a, cmd)
 	return cmd
 }
 

@@ -18,10 +18,10 @@ type keyFileFlags struct {
 	source  secretSource
 }
 
-func (f *keyFileFlags) add(cmd *cobra.Command) {
+func (f *keyFileFlags) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.comment, "comment", "", "write this `TEXT` into the key file")
 	cmd.Flags().BoolVar(&f.prompt, "new-passphrase", false, "encrypt the key file with a passphrase, asked for on the terminal")
-	f.source.addFlags(cmd.Flags(), "new-passphrase", "the passphrase for a new key file")
+	f.source.addFlags(a, cmd.Flags(), "new-passphrase", "the passphrase for a new key file")
 }
 
 func (f *keyFileFlags) given() bool { return f.comment != "" || f.prompt || f.source.read != nil }

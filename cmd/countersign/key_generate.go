@@ -17,7 +17,7 @@ func (a *app) keyGenerateCmd() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0], &flags) },
 	}
-	flags.add(cmd)
+	flags.add(a, cmd)
 	return cmd
 }
 

@@ -27,7 +27,7 @@ that is in the store already is left as it is.`,
 			return a.importKey(cmd.Context(), &flags, args[0], args[1:]...)
 		},
 	}
-	flags.add(cmd)
+	flags.add(a, cmd)
 	return cmd
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -26,12 +26,12 @@ type secretSource struct {
 	read func() (string, error) // once, however often it is called; nil: nothing was given
 }
 
-func (s *secretSource) addFlags(flags *pflag.FlagSet, name, what string) {
+func (s *secretSource) addFlags(a *app, flags *pflag.FlagSet, name, what string) {
 	flags.Func(name+"-file", "read "+what+" from `FILE`", func(path string) error {
 		if path == "" {
 			return errors.New("it is empty: is the variable in it set?")
 		}
-		return s.set(func() (string, error) { return readSecretFile(path) })
+		return s.set(func() (string, error) { return a.readSecretFile(path) })
 	})
 	flags.Func(name+"-fd", "read "+what+" from the open file descriptor `N`", func(text string) error {
 		n, err := strconv.ParseUint(text, 10, 31)
@@ -67,7 +67,7 @@ func (s *secretSource) answer(ctx context.Context, _ string) ([]byte, error) {
 }
 
 // readSecretFile reads a file, or a pipe that a shell made of <(command).
-func readSecretFile(path string) (string, error) {
+func (a *app) readSecretFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("passphrase file: %w", err)
@@ -78,9 +78,10 @@ func readSecretFile(path string) (string, error) {
 		return "", err
 	}
 	if info.Mode().IsRegular() {
-		if err := keyfile.CheckAccess("passphrase file", path, info); err != nil {
+		if err := access.CheckReaders("passphrase file", path, info); err != nil {
 			return "", err
 		}
+		a.warnOf(access.CheckWriters("passphrase file", path))
 	}
 	return readSecret(f)
 }

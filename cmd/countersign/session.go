@@ -56,6 +56,7 @@ func (a *app) load() (*config.Config, backends.Set, error) {
 	keys.Env = a.session.env
 	keys.Env.Passphrase = a.passphrase()
 	keys.File.Passphrase = a.filePassphrase(keys.File.Passphrase)
+	a.warnOfWriters(a.session.config)
 	return a.session.config, keys, nil
 }
 

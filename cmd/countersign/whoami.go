@@ -41,6 +41,8 @@ func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
 	_, e, err := c.Choose(query).Open(ctx, keys)
 	if err != nil {
 		err = explained{err}
+	} else {
+		a.warnOf(checkKeyFile(keys, e.Tried[len(e.Tried)-1].Ref))
 	}
 	if asJSON {
 		return cmp.Or(err, a.printJSON(e))

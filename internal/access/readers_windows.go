@@ -1,4 +1,4 @@
-package keyfile
+package access
 
 import (
 	"fmt"
@@ -10,14 +10,14 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// CheckAccess returns ErrInsecure for a file of the current user that anyone but
-// that user, SYSTEM and the administrators may read or change. what says in the
-// error what is in it.
-func CheckAccess(what, path string, _ fs.FileInfo) error {
+// CheckReaders returns ErrInsecure for a file of the current user that other
+// users than SYSTEM and the administrators can read or change. It accepts a file
+// of another user. The error calls the file by its kind, such as "key file".
+func CheckReaders(kind, path string, _ fs.FileInfo) error {
 	descriptor, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
-		return fmt.Errorf("reading who may use %s %s: %w", what, path, err)
+		return fmt.Errorf("reading the permissions of %s %s: %w", kind, path, err)
 	}
 	me, err := CurrentUser()
 	if err != nil {
@@ -32,20 +32,20 @@ func CheckAccess(what, path string, _ fs.FileInfo) error {
 		return err
 	}
 	return fmt.Errorf(`%w: %s %s is open to %s: run: icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`,
-		signer.ErrInsecure, what, path, other, path, me, other)
+		signer.ErrInsecure, kind, path, other, path, me, other)
 }
 
-// CurrentUser returns who this process runs as.
+// CurrentUser returns the SID of the user of this process.
 func CurrentUser() (*windows.SID, error) {
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
-		return nil, fmt.Errorf("finding out who the current user is: %w", err)
+		return nil, fmt.Errorf("finding the current user: %w", err)
 	}
 	return user.User.Sid, nil
 }
 
-// owns counts the files of a group of the user, too: what an elevated
-// administrator makes belongs to all of them.
+// owns reports whether the file is the user's or a group's that the user is in:
+// the files of an elevated administrator belong to the group of administrators.
 func owns(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (bool, error) {
 	owner, _, err := descriptor.Owner()
 	if err != nil || owner.Equals(me) {
@@ -54,7 +54,7 @@ func owns(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (bool, error
 	return windows.Token(0).IsMember(owner)
 }
 
-// findOther returns the SID of someone else who may use the file, or "".
+// findOther returns the SID of another user or group with access, or "".
 func findOther(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (string, error) {
 	const use = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA |
 		windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_READ | windows.GENERIC_WRITE | windows.GENERIC_ALL
