@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,49 +13,80 @@ import (
 	"strings"
 )
 
-// generateAll returns the mutants of all targets in the order of the table, one of
-// every sample.
+// A population is the mutants of some files.
+type population struct {
+	ids    map[string]bool // of all, also of those that do not compile
+	groups []group
+}
+
+// A group is the mutants of one package that compile and are in the sample.
+type group struct {
+	pkg     *pkg
+	mutants []mutant
+}
+
+// size returns the number of mutants.
+func (p *population) size() (n int) {
+	for _, g := range p.groups {
+		n += len(g.mutants)
+	}
+	return n
+}
+
+// generateAll returns one of every sample of the mutants of all targets.
 func generateAll(root string, targets []target, sample int) (*population, error) {
-	var dirs []string
+	byDir := map[string][]target{}
 	for _, t := range targets {
 		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(t.file))); err != nil {
 			return nil, fmt.Errorf("the table in scripts/mutants/targets.go names a file that is missing: %w", err)
 		}
-		dirs = append(dirs, path.Dir(t.file))
+		dir := path.Dir(t.file)
+		byDir[dir] = append(byDir[dir], t)
 	}
-	slices.Sort(dirs)
-	packages, err := load(root, slices.Compact(dirs))
+	dirs := slices.Sorted(maps.Keys(byDir))
+	packages, err := load(root, dirs)
 	if err != nil {
 		return nil, err
 	}
 	all := &population{ids: map[string]bool{}}
-	for _, t := range targets {
-		p := packages[path.Dir(t.file)]
-		i := slices.Index(p.names, filepath.Join(root, filepath.FromSlash(t.file)))
-		if i < 0 {
-			return nil, fmt.Errorf("%s is not part of the build on this system", t.file)
+	for _, dir := range dirs {
+		of := group{pkg: packages[dir]}
+		for _, t := range byDir[dir] {
+			g := &generator{ids: all.ids, target: t, pkg: of.pkg, sample: sample}
+			if err := g.generate(filepath.Join(root, filepath.FromSlash(t.file))); err != nil {
+				return nil, err
+			}
+			of.mutants = append(of.mutants, g.mutants...)
 		}
-		if err := generate(all, t, p, i, sample); err != nil {
-			return nil, err
-		}
+		all.groups = append(all.groups, of)
 	}
 	return all, nil
 }
 
-// A population is the mutants of some files.
-type population struct {
-	ids     map[string]bool // of all, also of those that do not compile
-	mutants []mutant        // that are in the sample and compile
+// A generator collects the mutants of one file.
+type generator struct {
+	ids      map[string]bool
+	target   target
+	pkg      *pkg
+	sample   int
+	name     string // of the file
+	source   []byte
+	function string     // that is visited
+	parents  []ast.Node // of the visited node, outermost first
+	mutants  []mutant
 }
 
-// generate adds the mutants of the file at index i of p.
-func generate(all *population, t target, p *pkg, i, sample int) error {
-	source, err := os.ReadFile(p.names[i])
+func (g *generator) generate(name string) error {
+	i := slices.Index(g.pkg.names, name)
+	if i < 0 {
+		return fmt.Errorf("%s is not part of the build on this system", name)
+	}
+	source, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	g := &generator{population: all, target: t, pkg: p, file: i, source: source, sample: sample}
-	for _, decl := range p.files[i].Decls {
+	g.name, g.source = name, source
+	for _, decl := range g.pkg.files[i].Decls {
 		g.function = functionName(decl)
 		ast.PreorderStack(decl, nil, func(n ast.Node, parents []ast.Node) bool {
 			g.parents = parents
@@ -76,21 +108,9 @@ func functionName(decl ast.Decl) string {
 	return strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*") + "." + f.Name.Name
 }
 
-// A generator adds the mutants of one file to a population.
-type generator struct {
-	*population
-	target   target
-	pkg      *pkg
-	file     int // index in pkg
-	source   []byte
-	function string     // that is visited
-	parents  []ast.Node // of the visited node, outermost first
-	sample   int
-}
-
-// replace adds the mutant that has text in place of n.
-func (g *generator) replace(n ast.Node, text string) {
-	g.add(n, n.Pos(), n.End(), text, fmt.Sprintf("`%s` becomes `%s`", g.text(n), brief(text)))
+// replace adds the mutant that has text in place of e.
+func (g *generator) replace(e ast.Expr, text string) {
+	g.replaceExpr(e, text, fmt.Sprintf("`%s` becomes `%s`", g.text(e), brief(text)))
 }
 
 // force adds the mutant in which condition e always has the given value. The
@@ -100,31 +120,53 @@ func (g *generator) force(e ast.Expr, value bool) {
 	if value {
 		text = "(true || (" + g.raw(e) + "))"
 	}
-	g.add(e, e.Pos(), e.End(), text, fmt.Sprintf("`%s` becomes `%v`", g.text(e), value))
+	g.replaceExpr(e, text, fmt.Sprintf("`%s` becomes `%v`", g.text(e), value))
+}
+
+func (g *generator) replaceExpr(e ast.Expr, text, change string) {
+	m := mutant{text: text, change: change, form: expression, typ: g.spell(g.typeOf(e))}
+	g.add(e, e.Pos(), e.End(), m)
 }
 
 // remove adds the mutant without the statement n, which stays in the text so that
 // its variables are used.
 func (g *generator) remove(n ast.Stmt) {
-	g.add(n, n.Pos(), n.End(), "if false { "+g.raw(n)+" }", fmt.Sprintf("`%s` is removed", g.text(n)))
+	g.add(n, n.Pos(), n.End(), mutant{
+		text: "if false { " + g.raw(n) + " }", change: fmt.Sprintf("`%s` is removed", g.text(n)), form: statement,
+	})
 }
 
-// add adds the mutant that has text between from and to, if it is in the sample and
-// compiles. A mutant that reads like an earlier one gets a number.
-func (g *generator) add(n ast.Node, from, to token.Pos, text, change string) {
-	m := mutant{target: g.target, function: g.function, change: change}
+// leaveOut adds the mutant without the text between from and to.
+func (g *generator) leaveOut(n ast.Node, from, to token.Pos, change string) {
+	g.add(n, from, to, mutant{change: change})
+}
+
+// add adds m, which stands between from and to, if it is in the sample and compiles.
+// A mutant that reads like an earlier one gets a number.
+func (g *generator) add(n ast.Node, from, to token.Pos, m mutant) {
+	m.target, m.function, m.original = g.target, g.function, g.source
+	m.from, m.to, m.line = g.offset(from), g.offset(to), g.pkg.fset.Position(n.Pos()).Line
+	change := m.change
 	for k := 2; g.ids[m.id()]; k++ {
 		m.change = fmt.Sprintf("%s (number %d)", change, k)
 	}
 	g.ids[m.id()] = true
-	if !m.inSample(g.sample) {
-		return
-	}
-	m.line = g.pkg.fset.File(n.Pos()).Line(n.Pos())
-	m.source = slices.Concat(g.source[:g.offset(from)], []byte(text), g.source[g.offset(to):])
-	if g.pkg.compiles(g.file, m.source) {
+	if m.inSample(g.sample) && g.pkg.checkWith(g.name, m.source()) == nil {
 		g.mutants = append(g.mutants, m)
 	}
+}
+
+// spell returns t as the visited file may write it.
+func (g *generator) spell(t types.Type) string {
+	if t == nil {
+		return ""
+	}
+	return types.TypeString(types.Default(t), func(other *types.Package) string {
+		if other.Path() == g.pkg.path {
+			return ""
+		}
+		return other.Name()
+	})
 }
 
 func (g *generator) offset(p token.Pos) int { return g.pkg.fset.File(p).Offset(p) }

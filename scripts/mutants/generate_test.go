@@ -1,12 +1,9 @@
 package main
 
 import (
-	"go/ast"
-	"go/parser"
 	"go/token"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,14 +21,14 @@ func changes(t *testing.T, source string) []string {
 	if err := p.parse(listed{ImportPath: "p", Dir: filepath.Dir(name), GoFiles: []string{"p.go"}}); err != nil {
 		t.Fatal(err)
 	}
-	all := &population{ids: map[string]bool{}}
-	if err := generate(all, target{file: "p.go"}, p, 0, 1); err != nil {
+	g := &generator{ids: map[string]bool{}, target: target{file: "p.go"}, pkg: p, sample: 1}
+	if err := g.generate(name); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, m := range all.mutants {
+	for _, m := range g.mutants {
 		got = append(got, m.change)
-		if string(m.source) == source {
+		if string(m.source()) == source {
 			t.Errorf("%v changes nothing", m)
 		}
 	}
@@ -111,39 +108,6 @@ func TestTable(t *testing.T) {
 			t.Errorf("targets.go names a file that is missing: %v", err)
 		}
 	}
-}
-
-// TestSlowTests wants the names in targets.go to be those of tests.
-func TestSlowTests(t *testing.T) {
-	for pkg, pattern := range slowTests() {
-		names := testNames(t, filepath.Join("../..", pkg))
-		for _, name := range strings.Split(strings.Trim(pattern, "^()$"), "|") {
-			if !slices.Contains(names, name) {
-				t.Errorf("targets.go names the slow test %s, which %s does not have", name, pkg)
-			}
-		}
-	}
-}
-
-func testNames(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, name := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, decl := range f.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok {
-				names = append(names, f.Name.Name)
-			}
-		}
-	}
-	return names
 }
 
 func TestSampleIsFixed(t *testing.T) {

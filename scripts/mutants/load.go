@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ type listed struct {
 
 // load reads and checks the packages in the named directories of the module.
 func load(root string, dirs []string) (map[string]*pkg, error) {
-	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles"}
+	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles", "fmt", "os", "sync"} // the latter for switchCode
 	for _, dir := range dirs {
 		args = append(args, "./"+dir)
 	}
@@ -92,15 +93,40 @@ func (p *pkg) check(files []*ast.File, info *types.Info) error {
 	return err
 }
 
-// compiles reports whether p is a valid program with source in place of the file
-// at index i.
-func (p *pkg) compiles(i int, source []byte) bool {
-	f, err := parser.ParseFile(p.fset, p.names[i], source, parser.SkipObjectResolution)
+// fileName returns the absolute name of t's file, which is one of p's.
+func (p *pkg) fileName(t target) string {
+	i := slices.IndexFunc(p.names, func(name string) bool { return filepath.Base(name) == path.Base(t.file) })
+	return p.names[i]
+}
+
+// packageName returns the name in the package clause.
+func (p *pkg) packageName() string { return p.files[0].Name.Name }
+
+// checkWith returns the first error of the compiler when source stands in place of the
+// named file and more stands beside it.
+func (p *pkg) checkWith(name string, source []byte, more ...string) error {
+	files := slices.Clone(p.files)
+	f, err := parser.ParseFile(p.fset, name, source, parser.SkipObjectResolution)
 	if err != nil {
-		return false
+		return err
 	}
 	defer p.fset.RemoveFile(p.fset.File(f.Pos()))
-	files := slices.Clone(p.files)
-	files[i] = f
-	return p.check(files, nil) == nil
+	files[slices.Index(p.names, name)] = f
+	for _, text := range more {
+		f, err := parser.ParseFile(p.fset, "more.go", text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		defer p.fset.RemoveFile(p.fset.File(f.Pos()))
+		files = append(files, f)
+	}
+	return p.check(files, nil)
+}
+
+func (p *pkg) checkWithSwitches(name string, source []byte) error {
+	return p.checkWith(name, source, fmt.Sprintf(switchCode, p.packageName()))
+}
+
+func (p *pkg) compilesWithSwitches(name string, source []byte) bool {
+	return p.checkWithSwitches(name, source) == nil
 }

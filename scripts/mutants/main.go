@@ -82,29 +82,28 @@ func run(ctx context.Context, o options) (bool, error) {
 		return false, fmt.Errorf("%s explains mutants that do not exist (any more): remove or correct these rows:\n%s",
 			explanationsPage, strings.Join(unknown, "\n"))
 	}
-	fmt.Printf("%d mutants in %d files\n", len(all.mutants), len(targets))
+	fmt.Printf("%d mutants in %d files\n", all.size(), len(targets))
 	if o.list {
-		for _, m := range all.mutants {
-			fmt.Println(m)
+		for _, g := range all.groups {
+			for _, m := range g.mutants {
+				fmt.Println(m)
+			}
 		}
 		return true, nil
 	}
-	return testAll(ctx, root, all.mutants, explained, o)
+	return testAll(ctx, root, all, explained, o)
 }
 
-func testAll(ctx context.Context, root string, mutants []mutant, explained map[string]string, o options) (bool, error) {
-	r, err := newRunner(root)
+func testAll(ctx context.Context, root string, all *population, explained map[string]string, o options) (bool, error) {
+	r, err := newRunner(root, o.jobs)
 	if err != nil {
 		return false, err
 	}
 	defer r.close()
-	if err := r.checkUnchanged(ctx, mutants); err != nil {
-		return false, err
-	}
 	start := time.Now()
 	counts := map[outcome]int{}
 	ok := true
-	r.testMutants(ctx, mutants, o.jobs, func(m mutant, result outcome) {
+	report := func(m mutant, result outcome) {
 		if ctx.Err() != nil {
 			return // the tests were interrupted
 		}
@@ -119,10 +118,14 @@ func testAll(ctx context.Context, root string, mutants []mutant, explained map[s
 			fmt.Printf("EXPLAINED IN VAIN %v: a test notices it: remove the row from %s\n", m, explanationsPage)
 			ok = false
 		}
-	})
-	fmt.Printf("%d killed, %d of them by the time limit; %d survived; %v\n",
-		counts[killed]+counts[timedOut], counts[timedOut], counts[survived], time.Since(start).Round(time.Second))
-	return ok, ctx.Err()
+	}
+	for _, g := range all.groups {
+		if err := r.testGroup(ctx, g, report); err != nil {
+			return false, err
+		}
+	}
+	fmt.Printf("%d killed, %d survived, %v\n", counts[killed], counts[survived], time.Since(start).Round(time.Second))
+	return ok, nil
 }
 
 func moduleRoot() (string, error) {

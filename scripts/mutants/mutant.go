@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // A mutant is one file with one change.
@@ -12,8 +13,26 @@ type mutant struct {
 	line     int
 	function string // "Type.Method" for a method, "" outside functions
 	change   string // for people, and part of the identity
-	source   []byte // the whole changed file
+
+	original []byte // the file
+	from, to int    // offsets in original
+	text     string // in place of original[from:to]
+
+	form   form
+	typ    string // of the expression, as the file spells it
+	number int    // for the switch, from 1; 0 for a mutant without one
 }
+
+// A form tells how a switch chooses between the original and the mutant while the
+// tests run.
+type form int
+
+const (
+	fixed      form = iota // no switch: the mutant is a build of its own
+	statement              // chosen by an if
+	insertion              // the same where nothing stands in the original
+	expression             // chosen by a call
+)
 
 // id names m without line numbers, so that it stays when code moves.
 func (m mutant) id() string { return m.target.file + " " + m.function + " " + m.change }
@@ -27,4 +46,9 @@ func (m mutant) String() string {
 func (m mutant) inSample(n int) bool {
 	sum := sha256.Sum256([]byte(m.id()))
 	return binary.BigEndian.Uint64(sum[:])%uint64(max(n, 1)) == 0
+}
+
+// source returns the changed file.
+func (m mutant) source() []byte {
+	return slices.Concat(m.original[:m.from], []byte(m.text), m.original[m.to:])
 }

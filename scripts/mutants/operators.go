@@ -107,7 +107,7 @@ func (g *generator) isError(t types.Type) bool {
 // onlyOnce ends a loop after its first round.
 func (g *generator) onlyOnce(body *ast.BlockStmt) {
 	end := body.Rbrace
-	g.add(body, end, end, "; break\n", fmt.Sprintf("loop over `%s` ends after one round", g.text(body)))
+	g.add(body, end, end, mutant{text: "; break\n", change: fmt.Sprintf("loop over `%s` ends after one round", g.text(body)), form: insertion})
 }
 
 // switchCases drops each expression of each case. In a switch without a tag the
@@ -120,11 +120,11 @@ func (g *generator) switchCases(hasTag bool, body *ast.BlockStmt) {
 			case !hasTag:
 				g.condition(e)
 			case len(clause.List) == 1:
-				g.add(clause, clause.Pos(), clause.End(), "", fmt.Sprintf("`case %s` is removed", g.text(e)))
+				g.leaveOut(clause, clause.Pos(), clause.End(), fmt.Sprintf("`case %s` is removed", g.text(e)))
 			case i == 0:
-				g.add(e, e.Pos(), clause.List[1].Pos(), "", fmt.Sprintf("`%s` is removed from a case", g.text(e)))
+				g.leaveOut(e, e.Pos(), clause.List[1].Pos(), fmt.Sprintf("`%s` is removed from a case", g.text(e)))
 			default:
-				g.add(e, clause.List[i-1].End(), e.End(), "", fmt.Sprintf("`%s` is removed from a case", g.text(e)))
+				g.leaveOut(e, clause.List[i-1].End(), e.End(), fmt.Sprintf("`%s` is removed from a case", g.text(e)))
 			}
 		}
 	}
@@ -177,7 +177,8 @@ func (g *generator) returned(n *ast.ReturnStmt) {
 			from := n.Pos()
 			before := string(g.source[g.offset(from):g.offset(e.Pos())])
 			text := "{ if false { _ = " + g.raw(e) + " }; " + before + "nil }"
-			g.add(n, from, n.End(), text, fmt.Sprintf("`%s` becomes `%snil`", g.text(n), brief(before)+" "))
+			change := fmt.Sprintf("`%s` becomes `%s nil`", g.text(n), brief(before))
+			g.add(n, from, n.End(), mutant{text: text, change: change, form: statement})
 		}
 	}
 }
@@ -200,7 +201,7 @@ func (g *generator) elements(n *ast.CompositeLit) {
 		case i > 0:
 			from = n.Elts[i-1].End()
 		}
-		g.add(e, from, to, "", fmt.Sprintf("`%s` is left out", g.text(e)))
+		g.leaveOut(e, from, to, fmt.Sprintf("`%s` is left out", g.text(e)))
 		if _, isKeyed := e.(*ast.KeyValueExpr); isKeyed {
 			continue
 		}

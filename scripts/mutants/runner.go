@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,16 +13,11 @@ import (
 	"time"
 )
 
-// timeLimit is the time that go test gives to one package. A mutant that exceeds it
-// hangs, and people notice a test run that hangs.
-const timeLimit = "2m"
-
 type outcome int
 
 const (
 	survived outcome = iota
 	killed
-	timedOut
 )
 
 // A runner runs tests with a mutant in place of its file.
@@ -31,16 +25,19 @@ type runner struct {
 	root string
 	dir  string   // for everything that is written
 	env  []string // of the tests
+	jobs int      // tests at the same time
 
-	timeLimit string // as go test -timeout takes it
+	// timeLimit is the least time for a test. A mutant that exceeds it hangs, and
+	// people notice a test that hangs.
+	timeLimit time.Duration
 }
 
-func newRunner(root string) (*runner, error) {
+func newRunner(root string, jobs int) (*runner, error) {
 	dir, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{root: root, dir: dir, env: os.Environ(), timeLimit: timeLimit}
+	r := &runner{root: root, dir: dir, env: os.Environ(), jobs: jobs, timeLimit: 30 * time.Second}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} { // they depend on HOME
 		out, err := exec.Command("go", "env", name).Output()
 		if err != nil {
@@ -53,109 +50,110 @@ func newRunner(root string) (*runner, error) {
 
 func (r *runner) close() { os.RemoveAll(r.dir) }
 
-// checkUnchanged returns an error unless the tests of all mutants pass without a
-// mutant: otherwise every mutant would count as killed.
-func (r *runner) checkUnchanged(ctx context.Context, mutants []mutant) error {
-	dir := filepath.Join(r.dir, "unchanged")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	var runs []testRun
-	for _, m := range mutants {
-		runs = append(runs, m.target.testRuns()...)
-	}
-	slices.SortFunc(runs, func(a, b testRun) int { return strings.Compare(a.pkg+a.run, b.pkg+b.run) })
-	for _, run := range slices.Compact(runs) {
-		if out, err := r.test(ctx, run, "", dir); err != nil {
-			return fmt.Errorf("the tests of %s fail without a mutant:\n%s", run.pkg, out)
-		}
-	}
-	return nil
-}
-
-// testMutants tests several mutants at the same time and calls report with each
-// outcome, one call after the other.
-func (r *runner) testMutants(ctx context.Context, mutants []mutant, jobs int, report func(mutant, outcome)) {
+// parallel calls f with the numbers from 0 to n-1, several at the same time.
+func (r *runner) parallel(n int, f func(int)) {
 	next := make(chan int)
-	var mu sync.Mutex // for report
-	var group sync.WaitGroup
-	for range jobs {
-		group.Go(func() {
+	var workers sync.WaitGroup
+	for range r.jobs {
+		workers.Go(func() {
 			for i := range next {
-				result := r.testMutant(ctx, i, mutants[i])
-				mu.Lock()
-				report(mutants[i], result)
-				mu.Unlock()
+				f(i)
 			}
 		})
 	}
-	for i := range mutants {
+	for i := range n {
 		next <- i
 	}
 	close(next)
-	group.Wait()
+	workers.Wait()
 }
 
-// testMutant runs the tests until one fails.
-func (r *runner) testMutant(ctx context.Context, number int, m mutant) outcome {
-	dir := filepath.Join(r.dir, fmt.Sprint(number))
-	defer os.RemoveAll(dir)
-	overlay, err := r.writeOverlay(dir, m)
+// testGroup tests the mutants of one package and calls report with each outcome, one
+// call after the other.
+func (r *runner) testGroup(ctx context.Context, g group, report func(mutant, outcome)) error {
+	tests, err := r.buildTests(ctx, g)
 	if err != nil {
-		panic(err) // the disk is full, or somebody removed the directory
+		return err
 	}
-	for _, run := range m.target.testRuns() {
-		if ctx.Err() != nil {
-			return survived
+	var mu sync.Mutex // for report
+	r.parallel(len(g.mutants), func(i int) {
+		m := g.mutants[i]
+		result := r.testSwitched(ctx, m, tests)
+		if result == survived {
+			// Also the tests that the switches disturb, such as those that count allocations.
+			result = r.testAlone(ctx, m)
 		}
-		out, err := r.test(ctx, run, overlay, dir)
-		switch {
-		case err == nil:
-		case bytes.Contains(out, []byte("panic: test timed out")):
-			return timedOut
-		default:
+		mu.Lock()
+		defer mu.Unlock()
+		report(m, result)
+	})
+	return ctx.Err()
+}
+
+// testAlone builds m alone and runs all tests until one fails.
+func (r *runner) testAlone(ctx context.Context, m mutant) outcome {
+	dir := r.tempDir()
+	defer os.RemoveAll(dir)
+	overlay := r.writeOverlay(dir, map[string][]byte{filepath.Join(r.root, filepath.FromSlash(m.target.file)): m.source()})
+	for _, p := range m.target.packages() {
+		cmd := r.command(ctx, dir, "go", "test", "-failfast", "-vet=off", "-p=1", "-timeout", (10 * r.timeLimit).String(), "-overlay", overlay, "./"+p)
+		cmd.Dir = r.root
+		if cmd.Run() != nil {
 			return killed
 		}
 	}
 	return survived
 }
 
-// writeOverlay writes the mutant and the file for go test -overlay, and returns the name of that file.
-func (r *runner) writeOverlay(dir string, m mutant) (string, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", err
+// checkUnchanged returns an error unless the tests of p pass without a mutant:
+// otherwise every mutant would count as killed.
+func (r *runner) checkUnchanged(ctx context.Context, p string) error {
+	dir := r.tempDir()
+	defer os.RemoveAll(dir)
+	cmd := r.command(ctx, dir, "go", "test", "-vet=off", "./"+p)
+	cmd.Dir = r.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the tests of %s fail without a mutant:\n%s", p, out)
 	}
-	source := filepath.Join(dir, "mutant.go")
-	if err := os.WriteFile(source, m.source, 0o600); err != nil {
-		return "", err
-	}
-	text, err := json.Marshal(map[string]any{
-		"Replace": map[string]string{filepath.Join(r.root, filepath.FromSlash(m.target.file)): source},
-	})
-	if err != nil {
-		return "", err
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, text, 0o600)
+	return nil
 }
 
-// test runs tests of one package. A mutant may remove any file that a test knows,
-// so home and temporary directories are in dir.
-func (r *runner) test(ctx context.Context, run testRun, overlay, dir string) ([]byte, error) {
-	args := []string{"test", "-failfast", "-vet=off", "-p=1", "-timeout", r.timeLimit}
-	if overlay != "" {
-		args = append(args, "-overlay", overlay)
+// tempDir returns the name of a new directory. If it cannot make one, the disk is
+// full or somebody removed r.dir, and there is nothing left to do.
+func (r *runner) tempDir() string {
+	dir, err := os.MkdirTemp(r.dir, "")
+	if err != nil {
+		panic(err)
 	}
-	if run.run != "" {
-		args = append(args, "-run", run.run)
+	return dir
+}
+
+// writeOverlay writes files and the argument for go build -overlay that puts them in
+// place of the files with these names.
+func (r *runner) writeOverlay(dir string, files map[string][]byte) string {
+	replace := map[string]string{}
+	for name, text := range files {
+		replace[name] = filepath.Join(dir, fmt.Sprint(len(replace), ".go"))
+		if err := os.WriteFile(replace[name], text, 0o600); err != nil {
+			panic(err)
+		}
 	}
-	if run.skip != "" {
-		args = append(args, "-skip", run.skip)
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		panic(err)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./"+run.pkg)...)
-	cmd.Dir = r.root
+	overlay := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		panic(err)
+	}
+	return overlay
+}
+
+// command returns a command that sees dir as home and temporary directory: a mutant
+// may remove any file whose name a test knows.
+func (r *runner) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(slices.Clone(r.env), "HOME="+dir, "TMPDIR="+dir)
 	cmd.WaitDelay = 10 * time.Second // a mutant's child may hold the output open
-	return cmd.CombinedOutput()
+	return cmd
 }

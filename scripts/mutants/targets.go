@@ -50,29 +50,5 @@ func allTargets() []target {
 	}
 }
 
-// slowTests names, for a package, the tests that are run only when all others have
-// passed, as a pattern of go test.
-func slowTests() map[string]string {
-	return map[string]string{
-		"backends/env":  "^(TestConformance|TestDecodeEveryForm|TestDecodeCutShort)$",
-		"backends/file": "^(TestKilledWhileGenerating|TestProcessesGenerateAtOnce|TestOpenWhatSSHKeygenMakes|TestListWhatSSHKeygenMakes|TestCiphers)$",
-		"challenge":     "^(TestOneExchangeForAllCallers|TestHeaderOfAReplyIsLimited|TestCacheIsBounded|TestManyCallersAndBlobsAfterExpiry)$",
-		"signer":        "^(TestParse|TestParseEncryptedPKCS8|FuzzParse)$",
-	}
-}
-
-// A testRun is one call of go test. Empty patterns mean all tests and none.
-type testRun struct{ pkg, run, skip string }
-
-// testRuns returns the calls of go test for the mutants of t, quick tests first.
-func (t target) testRuns() []testRun {
-	var runs, slow []testRun
-	for _, pkg := range append([]string{path.Dir(t.file)}, t.alsoTests...) {
-		pattern := slowTests()[pkg]
-		runs = append(runs, testRun{pkg: pkg, skip: pattern})
-		if pattern != "" {
-			slow = append(slow, testRun{pkg: pkg, run: pattern})
-		}
-	}
-	return append(runs, slow...)
-}
+// packages returns the packages whose tests t needs, its own first.
+func (t target) packages() []string { return append([]string{path.Dir(t.file)}, t.alsoTests...) }
