@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 const (
