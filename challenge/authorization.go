@@ -44,7 +44,7 @@ func Authorization(ctx context.Context, s signer.Signer, msg []byte) (string, er
 // it knows that key. An auth-scheme in front ("Bearer ") is the caller's to cut.
 func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 	first, second, ok := strings.Cut(authorization, ":")
-	if !ok {
+	if !ok || strings.ContainsAny(authorization, "\r\n") { // package base64 skips line ends
 		return nil, errors.New("malformed signature: want <public key>:<signature> in base64")
 	}
 	wire, err := base64.StdEncoding.Strict().DecodeString(first)

@@ -111,6 +111,115 @@ func TestRealmPolicy(t *testing.T) {
 	}
 }
 
+// TestPlainHTTPOfPairs: a pair in the list does not allow plain http by itself.
+func TestPlainHTTPOfPairs(t *testing.T) {
+	for _, tt := range []struct {
+		registry, realm string
+		insecure        string
+		want            bool
+	}{
+		{"https://r.example", "http://login.example", "", false},
+		{"https://r.example", "http://login.example", "http://r.example", false},
+		{"https://r.example:5000", "http://r.example:5000", "http://r.example:5000", false},
+		{"https://127.0.0.1:5000", "http://127.0.0.1:6000", "", false},
+		{"http://127.0.0.1:5000", "http://login.example", "", false},
+		{"http://login.example", "http://127.0.0.1:5000", "", false},
+		{"http://127.0.0.1:5000", "http://127.0.0.1:6000", "", true},
+		{"http://localhost:5000", "http://[::1]:6000", "", true},
+		{"http://r.example", "http://login.example", "", false},
+		{"http://r.example", "http://login.example", "http://login.example", false},
+		{"http://r.example", "http://login.example", "http://r.example", true},
+		{"http://r.example:81", "http://login.example", "http://r.example", false},
+		{"http://r.example", "https://login.example", "", true},
+	} {
+		p := Policy{Pairs: []RealmPair{{mustOrigin(t, tt.registry), mustOrigin(t, tt.realm)}}}
+		if tt.insecure != "" {
+			p.Insecure = []Origin{mustOrigin(t, tt.insecure)}
+		}
+		_, err := p.CheckRealm(mustOrigin(t, tt.registry), tt.realm+"/token")
+		if (err == nil) != tt.want || err != nil && !errors.Is(err, ErrRealm) {
+			t.Errorf("registry %s, realm %s, insecure %q: %v, want ok=%v", tt.registry, tt.realm, tt.insecure, err, tt.want)
+		}
+	}
+}
+
+func TestIsLoopback(t *testing.T) {
+	for text, want := range map[string]bool{
+		"http://localhost":                true,
+		"http://LOCALHOST:5000":           true,
+		"http://127.0.0.1":                true,
+		"http://127.255.255.254":          true,
+		"http://[::1]":                    true,
+		"http://[::ffff:127.0.0.1]":       true,
+		"http://[0:0:0:0:0:0:0:1]":        true,
+		"http://[::ffff:7f00:1]":          true,
+		"http://app.localhost":            false,
+		"http://localhost.":               false,
+		"http://localhost.example":        false,
+		"http://notlocalhost":             false,
+		"http://localhost.localdomain":    false,
+		"http://ip6-localhost":            false,
+		"http://0.0.0.0":                  false,
+		"http://[::]":                     false,
+		"http://10.0.0.1":                 false,
+		"http://172.16.0.1":               false,
+		"http://192.168.1.1":              false,
+		"http://169.254.169.254":          false,
+		"http://100.64.0.1":               false,
+		"http://128.0.0.1":                false,
+		"http://126.255.255.255":          false,
+		"http://[fd00::1]":                false,
+		"http://[fe80::1]":                false,
+		"http://[::ffff:192.168.1.1]":     false,
+		"http://[::127.0.0.1]":            false,
+		"http://[64:ff9b::127.0.0.1]":     false,
+		"http://127.1":                    false,
+		"http://127.0.0.1.":               false,
+		"http://127.0.0.1.example":        false,
+		"http://2130706433":               false,
+		"http://0x7f000001":               false,
+		"http://0177.0.0.1":               false,
+		"http://\uff4cocalhost":           false,
+		"http://registry.localhost:11434": false,
+	} {
+		o := mustOrigin(t, text)
+		if got := o.isLoopback(); got != want {
+			t.Errorf("%s: isLoopback = %v, want %v", text, got, want)
+		}
+		if err := (Policy{}).CheckPlain(o); (err == nil) != want {
+			t.Errorf("%s: CheckPlain = %v, want ok=%v", text, err, want)
+		}
+	}
+}
+
+func TestIsUpgradedTo(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"http://r.example", "https://r.example", true},
+		{"http://[::1]", "https://[::1]", true},
+		{"http://r.example", "https://other.example", false},
+		{"http://r.example", "https://www.r.example", false},
+		{"http://r.example", "https://r.example.", false},
+		{"http://r.example:8080", "https://r.example", false},
+		{"http://r.example:443", "https://r.example", false},
+		{"http://r.example", "https://r.example:8443", false},
+		{"http://r.example", "https://r.example:80", false},
+		{"http://r.example:8080", "https://r.example:8443", false},
+		{"http://r.example:5000", "https://r.example:5000", false},
+		{"https://r.example", "https://r.example", false},
+		{"https://r.example", "http://r.example", false},
+		{"http://r.example", "http://r.example", false},
+		{"https://r.example:80", "https://r.example", false},
+		{"http://r.example", "http://r.example:443", false},
+	} {
+		if got := mustOrigin(t, tt.from).isUpgradedTo(mustOrigin(t, tt.to)); got != tt.want {
+			t.Errorf("%s to %s: got %v, want %v", tt.from, tt.to, got, tt.want)
+		}
+	}
+}
+
 func mustOrigin(t *testing.T, text string) Origin {
 	t.Helper()
 	o, err := ParseOrigin(text)
