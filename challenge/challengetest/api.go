@@ -10,20 +10,21 @@ import (
 	"github.com/countersign/countersign/challenge"
 )
 
-// serveAPI answers signed requests as Ollama's API does: METHOD and request URI
-// are signed, ts is in the query, and Authorization holds the signature, raw or
-// behind "Bearer ". The reply names the user, as that of /api/me does, and the key.
+// serveAPI answers signed requests as Ollama's API does. The signed text is
+// METHOD,request URI; ts is in the query; Authorization holds the signature, with or
+// without "Bearer " before it. The reply has the user's name, as the reply of
+// /api/me, and the fingerprint of the key.
 func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 	auth := req.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(auth, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		auth = rest
 	}
-	key, no := r.checkSignature(auth, req.Method+","+req.RequestURI)
-	if no == nil {
-		no = r.checkTime(req.URL.Query())
+	key, refused := r.checkSignature(auth, req.Method+","+req.RequestURI)
+	if refused == nil {
+		refused = r.checkTime(req.URL.Query())
 	}
-	if no != nil {
-		no.write(w)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"name": user, "fingerprint": ssh.FingerprintSHA256(key)})
@@ -36,7 +37,7 @@ func serveRoot(w http.ResponseWriter) {
 	io.WriteString(w, "challengetest is running")
 }
 
-// checkSignature returns the key that signed text, if the registry knows it.
+// checkSignature returns the key that signed text. It refuses an unknown key.
 func (r *Registry) checkSignature(authorization, text string) (ssh.PublicKey, *refusal) {
 	key, err := challenge.Verify(authorization, []byte(text))
 	if err != nil {
@@ -46,9 +47,9 @@ func (r *Registry) checkSignature(authorization, text string) (ssh.PublicKey, *r
 	if r.knows(key) {
 		return key, nil
 	}
-	no := refuse(http.StatusUnauthorized, "UNAUTHORIZED", "unknown key "+ssh.FingerprintSHA256(key))
+	refused := refuse(http.StatusUnauthorized, "UNAUTHORIZED", "unknown key "+ssh.FingerprintSHA256(key))
 	if r.config.SignIn {
-		no.signIn = r.signInURL(key)
+		refused.signIn = r.signInURL(key)
 	}
-	return nil, no
+	return nil, refused
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
-// The client here is written by hand, so that registry and client do not share
-// a mistake.
+// The client of these tests does not use package challenge, so that the registry and
+// its client do not share a mistake.
 
 const emptyHash = "ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
 
@@ -60,7 +60,7 @@ func sign(t *testing.T, key ssh.Signer, text string) string {
 	return encode(key.PublicKey().Marshal()) + ":" + encode(sig.Blob)
 }
 
-// an exchange is a signed request for a token that a test may spoil.
+// An exchange is a signed request for a token. A test may make it invalid.
 type exchange struct {
 	realm, query string
 	key          ssh.Signer
@@ -69,7 +69,7 @@ type exchange struct {
 	unsigned     bool
 }
 
-// query returns an honest query for scope.
+// query returns a valid query for scope.
 func query(scope string, now time.Time) url.Values {
 	return url.Values{
 		"nonce":   {rand.Text()},
@@ -96,7 +96,7 @@ func (x exchange) do(t *testing.T, r *challengetest.Registry) reply {
 	return do(t, r, req)
 }
 
-// token makes an honest exchange.
+// token returns a token for scope.
 func token(t *testing.T, r *challengetest.Registry, scope string) string {
 	t.Helper()
 	x := exchange{realm: r.Realm(), query: query(scope, time.Now()).Encode(), key: newKey(t)}
@@ -127,7 +127,7 @@ func request(t *testing.T, method, url, body string) *http.Request {
 	return req
 }
 
-// a reply is a response with its body, or err.
+// A reply is a response with its body, or err.
 type reply struct {
 	status int
 	header http.Header
@@ -173,7 +173,7 @@ func (got reply) challenge() string {
 	return regexp.MustCompile(`http://127[.0-9:]+`).ReplaceAllString(got.header.Get("WWW-Authenticate"), "URL")
 }
 
-// a clock stands still unless a test advances it.
+// A clock advances only when a test calls advance.
 type clock struct{ at atomic.Pointer[time.Time] }
 
 func newClock() *clock {

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// serveContent serves what the OCI distribution specification calls pull, and
-// hands the rest to servePush. The request is authorised.
+// serveContent serves an authorised request: the endpoints to pull of the OCI
+// distribution specification, and with servePush those to push.
 func (r *Registry) serveContent(w http.ResponseWriter, req *http.Request, res resource) {
 	switch {
-	case !reads(req.Method):
+	case !isRead(req.Method):
 		r.servePush(w, req, res)
 	case res.kind == "manifests":
-		m, no := r.store.manifest(res.repo, res.ref)
-		if no != nil {
-			no.write(w)
+		m, refused := r.store.manifest(res.repo, res.ref)
+		if refused != nil {
+			refused.write(w)
 			return
 		}
 		serveData(w, req, m.mediaType, m.data)
@@ -29,9 +29,9 @@ func (r *Registry) serveContent(w http.ResponseWriter, req *http.Request, res re
 }
 
 func (r *Registry) serveBlob(w http.ResponseWriter, req *http.Request, res resource) {
-	data, no := r.store.blob(res.repo, res.ref)
-	if no != nil {
-		no.write(w)
+	data, refused := r.store.blob(res.repo, res.ref)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
 	if r.config.CDN && req.Method == http.MethodGet {
@@ -41,27 +41,27 @@ func (r *Registry) serveBlob(w http.ResponseWriter, req *http.Request, res resou
 	serveData(w, req, "application/octet-stream", data)
 }
 
-// serveCDN serves blobs to requests without a token: S3 refuses those that it
-// does not need one for, and a token that comes here went astray.
+// serveCDN serves blobs to requests without a token. It refuses a token, as S3 does,
+// because the client must not send the token to this origin.
 func (r *Registry) serveCDN(w http.ResponseWriter, req *http.Request) {
 	if req.Header.Get("Authorization") != "" {
 		refuse(http.StatusBadRequest, "UNSUPPORTED", "this origin takes no Authorization header").write(w)
 		return
 	}
 	res, ok := parseResource(req.URL.Path)
-	if !ok || res.kind != "blobs" || !reads(req.Method) {
+	if !ok || res.kind != "blobs" || !isRead(req.Method) {
 		refuse(http.StatusNotFound, "UNSUPPORTED", "only blobs are here").write(w)
 		return
 	}
-	data, no := r.store.blob(res.repo, res.ref)
-	if no != nil {
-		no.write(w)
+	data, refused := r.store.blob(res.repo, res.ref)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
 	serveData(w, req, "application/octet-stream", data)
 }
 
-// serveData answers GET and HEAD, and serves ranges.
+// serveData answers GET and HEAD, also for a range of the data.
 func serveData(w http.ResponseWriter, req *http.Request, mediaType string, data []byte) {
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Docker-Content-Digest", digestOf(data))

@@ -7,7 +7,7 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
-// A registry challenges whoever comes without a token.
+// A registry challenges a request without a token.
 func ExampleStart() {
 	registry, err := challengetest.Start(challengetest.Config{InMemory: true})
 	if err != nil {
@@ -30,7 +30,7 @@ func ExampleStart() {
 	// 1 challenge
 }
 
-// The token endpoint fails once and is well again.
+// The token endpoint fails for one request.
 func ExampleRegistry_Fail() {
 	registry, err := challengetest.Start(challengetest.Config{InMemory: true})
 	if err != nil {

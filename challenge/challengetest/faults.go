@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// A Fault stands in front of a part of the registry: it answers in its place,
-// or spoils the request or the reply.
+// A Fault is a handler around next, the handler of a part. It answers instead of
+// next, or changes the request or the reply.
 type Fault func(next http.Handler) http.Handler
 
-// Always is the number of times for a fault that stays until Heal.
+// Always makes [Registry.Fail] keep a fault until [Registry.Heal].
 const Always = math.MaxInt
 
 type planned struct {
@@ -24,22 +24,22 @@ type planned struct {
 	times int
 }
 
-// Fail gives the next requests at p a fault, one or more times. Faults of one part
-// come one after the other, in the order of their calls of Fail.
+// Fail gives the next requests at p a fault; times counts these requests. The faults
+// of one part follow each other in the order of the calls of Fail.
 func (r *Registry) Fail(p Part, times int, f Fault) {
 	r.parts.mu.Lock()
 	defer r.parts.mu.Unlock()
 	r.parts.faults[p] = append(r.parts.faults[p], &planned{f, times})
 }
 
-// Heal takes back all faults.
+// Heal removes all faults.
 func (r *Registry) Heal() {
 	r.parts.mu.Lock()
 	defer r.parts.mu.Unlock()
 	r.parts.faults = [numParts][]*planned{}
 }
 
-// nextFault returns the fault that is due at p, or nil. s.mu must be held.
+// nextFault returns the fault that is due at p, or nil. The caller holds s.mu.
 func (s *parts) nextFault(p Part) Fault {
 	queue := s.faults[p]
 	if len(queue) == 0 {
@@ -53,9 +53,8 @@ func (s *parts) nextFault(p Part) Fault {
 }
 
 // Reply answers with a status, a body and header fields, given as name, value,
-// name, value. At Challenges, without WWW-Authenticate it is no challenge, and
-// with one it is any challenge; at Tokens it is an outage, a redirect, a page
-// that is no JSON:
+// name, value. At Challenges it sends any challenge, or none without
+// WWW-Authenticate. At Tokens it is an outage, a redirect or a page without JSON:
 //
 //	Reply(503, "", "Retry-After", "2")
 func Reply(status int, body string, header ...string) Fault {
@@ -70,7 +69,7 @@ func Reply(status int, body string, header ...string) Fault {
 	}
 }
 
-// WrongRealm puts another realm into challenges.
+// WrongRealm replaces the realm in challenges.
 func WrongRealm(realm string) Fault {
 	return rewrite(func(reply *recorded) {
 		line := reply.header.Get("WWW-Authenticate")
@@ -128,7 +127,7 @@ func rewrite(edit func(*recorded)) Fault {
 	}
 }
 
-// NeverSatisfied takes every token for an invalid one.
+// NeverSatisfied refuses every token as invalid.
 func NeverSatisfied(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Header.Get("Authorization") != "" {
@@ -138,8 +137,9 @@ func NeverSatisfied(next http.Handler) http.Handler {
 	})
 }
 
-// Hold sends on arrived, which may be nil, when a request comes, and keeps it
-// until release is closed or its client gives up. Then all goes on as usual.
+// Hold sends on arrived when a request comes; arrived may be nil. It holds the
+// request until release is closed, and then serves it. It ends when the client
+// closes the connection.
 func Hold(arrived chan<- struct{}, release <-chan struct{}) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -153,13 +153,13 @@ func Hold(arrived chan<- struct{}, release <-chan struct{}) Fault {
 			case <-release:
 				next.ServeHTTP(w, req)
 			case <-req.Context().Done():
-				panic(http.ErrAbortHandler) // rather than an empty 200
+				panic(http.ErrAbortHandler) // a return would send an empty 200
 			}
 		})
 	}
 }
 
-// Huge answers with a token of at least n bytes, and does not say so beforehand.
+// Huge answers with a token of at least n bytes and without a Content-Length.
 func Huge(n int) Fault {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -168,7 +168,7 @@ func Huge(n int) Fault {
 			block := strings.Repeat("a", 64<<10)
 			for sent := 0; sent < n; sent += len(block) {
 				if _, err := io.WriteString(w, block); err != nil {
-					return // the client has had enough
+					return // the client closed the connection
 				}
 			}
 			io.WriteString(w, `"}`)
@@ -176,8 +176,8 @@ func Huge(n int) Fault {
 	}
 }
 
-// Cut breaks the connection in the middle of the reply: so net/http ends a
-// handler that wrote less than it announced.
+// Cut closes the connection in the middle of the reply, because net/http does so
+// after a handler that wrote less than its Content-Length.
 func Cut(http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")

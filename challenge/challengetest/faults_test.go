@@ -45,7 +45,8 @@ func TestChallengeFaults(t *testing.T) {
 	}
 }
 
-// Faults come one after the other, each as often as it was asked for.
+// TestFaultsInOrder wants the faults of a part one after the other, each for the
+// number of requests that Fail was given.
 func TestFaultsInOrder(t *testing.T) {
 	r := start(t, challengetest.Config{})
 	r.Fail(challengetest.Tokens, 2, challengetest.Reply(503, "", "Retry-After", "2"))
@@ -102,7 +103,7 @@ func TestTokenFaults(t *testing.T) {
 		}
 		get(t, r, r.URL+"/v2/", members["access_token"].(string)).want(t, http.StatusOK, "")
 	})
-	t.Run("refusal keeps its words", func(t *testing.T) {
+	t.Run("refusal is unchanged", func(t *testing.T) {
 		r.Fail(challengetest.Tokens, 1, challengetest.TokenReply(func(reply map[string]any) { reply["hint"] = "x" }))
 		exchange{realm: r.Realm(), query: "a=b", key: newKey(t)}.do(t, r).want(t, http.StatusBadRequest, "ts missing")
 	})
@@ -149,7 +150,6 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// A test that fails in the middle still ends.
 func TestCloseEndsHeldRequests(t *testing.T) {
 	r, err := challengetest.Start(challengetest.Config{})
 	if err != nil {

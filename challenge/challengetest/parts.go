@@ -6,19 +6,19 @@ import (
 	"sync"
 )
 
-// A Part of a registry counts its requests and can have faults.
+// A Part is a group of endpoints. Each part counts its requests and can have faults.
 type Part int
 
 const (
-	Resources  Part = iota // everything under /v2/ but the token endpoint
-	Challenges             // the 401 that answers a request to Resources without a valid token
-	Tokens                 // the token endpoint, at the realm
-	API                    // signed requests, under /api/
-	CDN                    // where requests for blobs are redirected
+	Resources  Part = iota // all paths under /v2/ except the token endpoint
+	Challenges             // the 401 for a request to Resources without a valid token
+	Tokens                 // the token endpoint at the realm
+	API                    // signed requests under /api/
+	CDN                    // the target of redirected requests for blobs
 	numParts
 )
 
-// Stats counts what a registry has seen.
+// Stats counts the requests to a registry.
 type Stats struct {
 	Resources  int // requests for resources
 	Challenges int // of those, answered with a 401
@@ -26,11 +26,11 @@ type Stats struct {
 	Tokens     int // of those, answered with a token
 	API        int // signed requests
 	CDN        int // requests that followed a redirect
-	Signatures int // valid signatures, whatever became of their requests
+	Signatures int // valid signatures, also of requests that were refused
 }
 
 type parts struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the other fields
 	stats  Stats
 	last   [numParts]*http.Request
 	faults [numParts][]*planned
@@ -43,21 +43,22 @@ func (r *Registry) Stats() Stats {
 	return r.parts.stats
 }
 
-// Last returns the latest request at p, without its body, or nil. Headers and
-// URL are as the client sent them. It must not be changed.
+// Last returns the latest request at p without its body, or nil if there was none.
+// Header and URL are those that the client sent. The caller must not change it.
 func (r *Registry) Last(p Part) *http.Request {
 	r.parts.mu.Lock()
 	defer r.parts.mu.Unlock()
 	return r.parts.last[p]
 }
 
-// pass lets a request through to its part, past the fault that is due.
-func (r *Registry) pass(p Part, h http.HandlerFunc, w http.ResponseWriter, req *http.Request) {
-	seen := req.Clone(context.Background())
-	seen.Body = http.NoBody
+// servePart counts a request at p and serves it with h. If a fault of p is due, the
+// fault serves it.
+func (r *Registry) servePart(p Part, h http.HandlerFunc, w http.ResponseWriter, req *http.Request) {
+	copied := req.Clone(context.Background()) // a fault may change req
+	copied.Body = http.NoBody
 	r.parts.mu.Lock()
-	*r.parts.stats.of(p)++
-	r.parts.last[p] = seen
+	*r.parts.stats.counter(p)++
+	r.parts.last[p] = copied
 	fault := r.parts.nextFault(p)
 	r.parts.mu.Unlock()
 
@@ -75,7 +76,7 @@ func (s *parts) count(add func(*Stats)) {
 	add(&s.stats)
 }
 
-func (s *Stats) of(p Part) *int {
+func (s *Stats) counter(p Part) *int {
 	return [numParts]*int{
 		Resources:  &s.Resources,
 		Challenges: &s.Challenges,

@@ -14,22 +14,22 @@ func (r *Registry) servePush(w http.ResponseWriter, req *http.Request, res resou
 		refuse(http.StatusBadRequest, "SIZE_INVALID", "the body broke off").write(w)
 		return
 	}
-	var no *refusal
+	var refused *refusal
 	p := push{r, w, r.origin(req.Host)}
 	switch {
 	case res.kind == "manifests" && req.Method == http.MethodPut:
-		no = p.manifest(res, manifest{req.Header.Get("Content-Type"), data})
+		refused = p.manifest(res, manifest{req.Header.Get("Content-Type"), data})
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPost:
-		no = p.startUpload(res.repo, req.URL.Query().Get("digest"), data)
+		refused = p.startUpload(res.repo, req.URL.Query().Get("digest"), data)
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPatch:
-		no = p.continueUpload(res, data)
+		refused = p.continueUpload(res, data)
 	case res.kind == "blobs/uploads" && req.Method == http.MethodPut:
-		no = p.finishUpload(res, req.URL.Query().Get("digest"), data)
+		refused = p.finishUpload(res, req.URL.Query().Get("digest"), data)
 	default:
-		no = refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "this registry cannot do that")
+		refused = refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "this registry cannot do that")
 	}
-	if no != nil {
-		no.write(w)
+	if refused != nil {
+		refused.write(w)
 	}
 }
 
@@ -41,9 +41,9 @@ type push struct {
 }
 
 func (p push) manifest(res resource, m manifest) *refusal {
-	digest, no := p.store.putManifest(res.repo, res.ref, m)
-	if no != nil {
-		return no
+	digest, refused := p.store.putManifest(res.repo, res.ref, m)
+	if refused != nil {
+		return refused
 	}
 	p.created("/v2/"+res.repo+"/manifests/"+digest, digest)
 	return nil
@@ -62,9 +62,9 @@ func (p push) startUpload(repo, digest string, data []byte) *refusal {
 }
 
 func (p push) continueUpload(upload resource, data []byte) *refusal {
-	all, no := p.store.takeUpload(upload)
-	if no != nil {
-		return no
+	all, refused := p.store.takeUpload(upload)
+	if refused != nil {
+		return refused
 	}
 	all = append(all, data...)
 	p.store.addUpload(upload, all)
@@ -73,9 +73,9 @@ func (p push) continueUpload(upload resource, data []byte) *refusal {
 }
 
 func (p push) finishUpload(upload resource, digest string, data []byte) *refusal {
-	all, no := p.store.takeUpload(upload)
-	if no != nil {
-		return no
+	all, refused := p.store.takeUpload(upload)
+	if refused != nil {
+		return refused
 	}
 	return p.storeBlob(upload.repo, digest, append(all, data...))
 }

@@ -2,18 +2,18 @@ package challengetest
 
 import "time"
 
-// recent is a map that forgets, so that its memory is bounded: an entry is
-// there for at least keep, unless most entries came after it.
+// recent is a map of limited size. It holds an entry for at least the time keep,
+// unless maxEntries newer entries came.
 type recent[V any] struct {
 	keep       time.Duration
-	since      time.Time // when young was begun
+	since      time.Time // the time when young was made
 	young, old map[string]V
 }
 
-const most = 1 << 16
+const maxEntries = 1 << 16
 
 func (m *recent[V]) put(now time.Time, key string, v V) {
-	if m.young == nil || len(m.young) >= most || now.Sub(m.since) > m.keep {
+	if m.young == nil || len(m.young) >= maxEntries || now.Sub(m.since) > m.keep {
 		m.old, m.young, m.since = m.young, map[string]V{}, now
 	}
 	m.young[key] = v

@@ -21,13 +21,13 @@ func TestRecentKeeps(t *testing.T) {
 
 func TestRecentIsBounded(t *testing.T) {
 	m := recent[int]{keep: time.Hour}
-	for i := range 3 * most {
+	for i := range 3 * maxEntries {
 		m.put(time.Unix(0, 0), strconv.Itoa(i), i)
 	}
-	if n := len(m.young) + len(m.old); n > 2*most {
+	if n := len(m.young) + len(m.old); n > 2*maxEntries {
 		t.Errorf("%d entries", n)
 	}
-	if _, ok := m.get(strconv.Itoa(2 * most)); !ok {
-		t.Error("an entry after which not most came is gone")
+	if _, ok := m.get(strconv.Itoa(2 * maxEntries)); !ok {
+		t.Error("an entry after which not maxEntries came is gone")
 	}
 }

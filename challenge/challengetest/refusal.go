@@ -5,27 +5,27 @@ import (
 	"net/http"
 )
 
-// A refusal is written as Ollama's {"error": ...} and as OCI's {"errors":
-// [{"code": ..., "message": ...}]} at once.
+// A refusal is an error reply. Its JSON has the error member of Ollama, {"error":
+// ...}, and that of OCI, {"errors": [{"code": ..., "message": ...}]}.
 type refusal struct {
 	status        int
 	code, message string
-	signIn        string // where the key can be connected, or ""
+	signIn        string // the sign-in page of the key, or ""
 }
 
 func refuse(status int, code, message string) *refusal {
 	return &refusal{status: status, code: code, message: message}
 }
 
-func (no *refusal) write(w http.ResponseWriter) {
+func (refused *refusal) write(w http.ResponseWriter) {
 	reply := map[string]any{
-		"error":  no.message,
-		"errors": []map[string]string{{"code": no.code, "message": no.message}},
+		"error":  refused.message,
+		"errors": []map[string]string{{"code": refused.code, "message": refused.message}},
 	}
-	if no.signIn != "" { // as Ollama's server/routes.go, WhoamiHandler
-		reply["error"], reply["signin_url"] = "unauthorized", no.signIn
+	if refused.signIn != "" { // as Ollama's server/routes.go, WhoamiHandler
+		reply["error"], reply["signin_url"] = "unauthorized", refused.signIn
 	}
-	writeJSON(w, no.status, reply)
+	writeJSON(w, refused.status, reply)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -1,11 +1,12 @@
-// Package challengetest is a registry, in process, that really challenges its
-// clients and verifies what they sign, and that misbehaves when it is told to.
+// Package challengetest is a registry in process. It challenges its clients,
+// verifies their signatures, and makes mistakes when a test asks for them.
 //
-// It speaks what Ollama's registry speaks: a 401 with a Bearer challenge, the
+// It has the protocols of Ollama's registry: a 401 with a Bearer challenge, the
 // signed exchange at the realm, tokens that expire, manifests and blobs to pull
-// and push (OCI distribution specification), Ollama's signed API, and a page to
-// sign in. Tests and "countersign demo" use it; it keeps everything in memory and
-// is no server for anything that matters.
+// and push (OCI distribution specification), Ollama's signed API, and a sign-in
+// page. An unmodified Ollama works with it (with [Config.CDN] for pulls). Tests and
+// "countersign demo" use it. It keeps all data in memory and is not made for
+// production.
 package challengetest
 
 import (
@@ -20,21 +21,21 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Config tells what a registry is like. The zero value is an honest one that
-// knows every key and grants everything.
+// Config describes a registry. The registry of the zero value knows every key and
+// grants every access.
 type Config struct {
-	// Service is what challenges name and exchanges must repeat; "" means
+	// Service is the service in challenges. Exchanges must repeat it. "" means
 	// "challengetest".
 	Service string
 
-	// Realm is what follows the origin in the realm of a challenge; "" means
-	// "/v2/token". It may have a query, which clients must keep, and "?" alone
-	// makes a realm without a path. With an origin of its own, it is what clients
-	// know behind a proxy.
+	// Realm is the part of the challenge's realm after the origin. "" means
+	// "/v2/token". Clients must keep a query of the realm. "?" makes a realm without
+	// a path. A Realm with an origin is the whole realm, for a registry behind a
+	// proxy.
 	Realm string
 
-	// Login gives the token endpoint an origin of its own, as ollama.com is
-	// another than registry.ollama.ai.
+	// Login gives the token endpoint an origin of its own, as the tokens of
+	// registry.ollama.ai come from ollama.com.
 	Login bool
 
 	// CDN redirects requests for blobs to another origin. Its host name is
@@ -43,20 +44,20 @@ type Config struct {
 	// Authorization header.
 	CDN bool
 
-	// TLS makes it https, with a certificate that Client trusts.
+	// TLS makes the registry use https, with a certificate that Client trusts.
 	TLS bool
 
-	// InMemory connects through memory and not through loopback, so that the
-	// registry works in a bubble of testing/synctest. Only Client reaches it.
+	// InMemory connects Client through memory instead of loopback, so that the
+	// registry works in a bubble of testing/synctest. Other clients cannot reach it.
 	InMemory bool
 
 	// Keys are the keys that the registry knows; nil means every key, or none
 	// with SignIn.
 	Keys []ssh.PublicKey
 
-	// SignIn adds a sign-in page as ollama.com has one, at /connect, where anybody
-	// can have another key accepted. A signed request with a key that is not known
-	// is answered with the address of that page, as signin_url.
+	// SignIn adds a sign-in page at /connect, like that of ollama.com. Everyone can
+	// add a key there. The reply to a signed request with an unknown key contains
+	// the address of the page as signin_url.
 	SignIn bool
 
 	// Grant decides whether a key may have one access, such as
@@ -77,8 +78,8 @@ type Registry struct {
 	URL string
 
 	config    Config
-	realm     string // as challenges have it
-	tokenPath string // where requests to the realm arrive
+	realm     string // in challenges
+	tokenPath string // of requests to the realm
 	otherURL  string // of a token endpoint with an origin of its own
 	cdnURL    string
 	main      *server
@@ -181,14 +182,14 @@ func (r *Registry) Realm() string { return r.realm }
 func (r *Registry) serveMain(w http.ResponseWriter, req *http.Request) {
 	switch path := req.URL.EscapedPath(); {
 	case path == r.tokenPath && !r.config.Login:
-		r.pass(Tokens, r.serveToken, w, req)
+		r.servePart(Tokens, r.serveToken, w, req)
 	case path == "/v2", strings.HasPrefix(path, "/v2/"):
-		r.pass(Resources, r.serveResource, w, req)
+		r.servePart(Resources, r.serveResource, w, req)
 	case strings.HasPrefix(path, "/api/"):
-		r.pass(API, r.serveAPI, w, req)
+		r.servePart(API, r.serveAPI, w, req)
 	case path == "/connect" && r.config.SignIn:
 		r.serveSignIn(w, req)
-	case path == "/" && reads(req.Method):
+	case path == "/" && isRead(req.Method):
 		serveRoot(w)
 	default:
 		http.NotFound(w, req)
@@ -197,8 +198,8 @@ func (r *Registry) serveMain(w http.ResponseWriter, req *http.Request) {
 
 func (r *Registry) serveOther(w http.ResponseWriter, req *http.Request) {
 	if r.config.Login && req.URL.EscapedPath() == r.tokenPath {
-		r.pass(Tokens, r.serveToken, w, req)
+		r.servePart(Tokens, r.serveToken, w, req)
 		return
 	}
-	r.pass(CDN, r.serveCDN, w, req)
+	r.servePart(CDN, r.serveCDN, w, req)
 }

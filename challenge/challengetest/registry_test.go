@@ -26,8 +26,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// In memory, a day passes at once.
-func TestSynctest(t *testing.T) {
+// TestInMemory works in a bubble, where the clock jumps to the end of each sleep.
+func TestInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, challengetest.Config{InMemory: true, TTL: 24 * time.Hour})
 		bearer := token(t, r, pull)
@@ -42,7 +42,7 @@ func TestSynctest(t *testing.T) {
 	})
 }
 
-func TestConcurrent(t *testing.T) {
+func TestConcurrentClients(t *testing.T) {
 	const clients, blobs = 16, 16
 	r := start(t, challengetest.Config{})
 	r.Fail(challengetest.Tokens, clients, challengetest.TokenReply(func(map[string]any) {}))
@@ -68,7 +68,6 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// A service in need of quoting is a service still.
 func TestQuotedService(t *testing.T) {
 	r := start(t, challengetest.Config{Service: `a "b" \ c`})
 	got := get(t, r, r.URL+"/v2/", "").challenge()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A resource is what a path under /v2/ names; the zero value is /v2/ itself.
+// A resource is a parsed path under /v2/. The zero value is /v2/ itself.
 type resource struct {
 	repo string
 	kind string // "manifests", "blobs" or "blobs/uploads"
@@ -27,10 +27,10 @@ func parseResource(path string) (resource, bool) {
 	return resource{repo: m[1], kind: m[2], ref: m[3]}, true
 }
 
-func reads(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// serveResource answers whoever holds a token for the resource, and challenges
-// everybody else.
+// serveResource answers a request with a token for the resource, and challenges
+// every other request.
 func (r *Registry) serveResource(w http.ResponseWriter, req *http.Request) {
 	res, ok := parseResource(req.URL.Path)
 	if !ok {
@@ -41,19 +41,19 @@ func (r *Registry) serveResource(w http.ResponseWriter, req *http.Request) {
 	if res.repo != "" {
 		scope = "repository:" + res.repo + ":pull"
 		access = scope
-		if !reads(req.Method) {
+		if !isRead(req.Method) {
 			scope, access = scope+",push", "repository:"+res.repo+":push"
 		}
 	}
 	if reason, ok := r.authorized(req, access); !ok {
-		r.pass(Challenges, func(w http.ResponseWriter, _ *http.Request) { r.challenge(w, scope, reason) }, w, req)
+		r.servePart(Challenges, func(w http.ResponseWriter, _ *http.Request) { r.challenge(w, scope, reason) }, w, req)
 		return
 	}
 	r.serveContent(w, req, res)
 }
 
-// authorized reports whether the token of req opens access, and otherwise why
-// not, in the words of RFC 6750, section 3.1; no word if there is no token.
+// authorized reports whether the token of req grants access. If not, reason is the
+// error code of RFC 6750, section 3.1, or "" if req has no token.
 func (r *Registry) authorized(req *http.Request, access string) (reason string, ok bool) {
 	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -63,16 +63,16 @@ func (r *Registry) authorized(req *http.Request, access string) (reason string, 
 	if !found || !r.config.Now().Before(g.expires) {
 		return "invalid_token", false
 	}
-	if access == "" || slices.Contains(g.access, access) || slices.Contains(g.access, allOf(access)) {
+	if access == "" || slices.Contains(g.access, access) || slices.Contains(g.access, allActions(access)) {
 		return "", true
 	}
 	return "insufficient_scope", false
 }
 
-// allOf returns the access to every action that access has one of.
-func allOf(access string) string { return access[:strings.LastIndexByte(access, ':')+1] + "*" }
+// allActions returns access with "*" in place of its action.
+func allActions(access string) string { return access[:strings.LastIndexByte(access, ':')+1] + "*" }
 
-// challenge answers 401 with the scope that would do.
+// challenge answers 401 with the scope that the request needs.
 func (r *Registry) challenge(w http.ResponseWriter, scope, reason string) {
 	line := "Bearer realm=" + quoted(r.realm) + ",service=" + quoted(r.config.Service)
 	if scope != "" {

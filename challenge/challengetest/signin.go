@@ -13,12 +13,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// user is whom /api/me names to those who are signed in: there are no accounts,
-// and whoever presses the button of the sign-in page has the key accepted.
+// user is the name in the replies of /api/me for every accepted key. There are no
+// accounts: the button of the sign-in page makes the registry accept a key.
 const user = "challengetest"
 
-// connected holds the keys that were connected at the sign-in page. The zero
-// value is empty.
+// connected holds the keys that the sign-in page added. The zero value is empty.
 type connected struct {
 	mu   sync.Mutex
 	keys map[string]bool // by wire format
@@ -39,7 +38,7 @@ func (c *connected) has(key ssh.PublicKey) bool {
 	return c.keys[string(key.Marshal())]
 }
 
-// knows reports whether key is accepted.
+// knows reports whether the registry accepts key.
 func (r *Registry) knows(key ssh.PublicKey) bool {
 	if r.connected.has(key) {
 		return true
@@ -62,8 +61,7 @@ var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
 {{end}}`))
 
 // serveSignIn shows the sign-in page, /connect?name=<host name>&key=<raw URL
-// base64 of the authorized_keys line>, and accepts the key when its button is
-// pressed.
+// base64 of the authorized_keys line>. Its button sends a POST, which adds the key.
 func (r *Registry) serveSignIn(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodGet && req.Method != http.MethodPost {
 		http.Error(w, "the sign-in page answers GET and POST only", http.StatusMethodNotAllowed)
@@ -98,7 +96,8 @@ func parseKey(text string) (ssh.PublicKey, error) {
 	return key, nil
 }
 
-// signInURL is where key can be connected. Only its machine knows its name.
+// signInURL returns the address of the sign-in page for key. The name is empty,
+// because only the client knows the name of its machine.
 func (r *Registry) signInURL(key ssh.PublicKey) string {
 	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
 	return r.URL + "/connect?" + url.Values{

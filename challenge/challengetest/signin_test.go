@@ -24,7 +24,7 @@ func whoami(t *testing.T, r *challengetest.Registry, key ssh.Signer) reply {
 	return do(t, r, req)
 }
 
-// text undoes the escapes of HTML, such as that of "+".
+// text replaces the escapes of HTML, such as that of "+".
 func text(r reply) reply {
 	r.body = html.UnescapeString(r.body)
 	return r
@@ -60,7 +60,7 @@ func TestSignIn(t *testing.T) {
 	text(shown).want(t, http.StatusOK, fingerprint)
 	shown.want(t, http.StatusOK, "my&lt;b&gt;host")
 	shown.want(t, http.StatusOK, "Connect this key</button>")
-	whoami(t, r, key).want(t, http.StatusUnauthorized, "") // to look is not to agree
+	whoami(t, r, key).want(t, http.StatusUnauthorized, "") // a GET does not add the key
 
 	send(t, r, http.MethodPost, page, "", "").want(t, http.StatusOK, "accepted")
 	whoami(t, r, key).want(t, http.StatusOK, `"name":"challengetest"`)
@@ -68,7 +68,7 @@ func TestSignIn(t *testing.T) {
 	ask().want(t, http.StatusOK, `"token":`)
 }
 
-func TestSignInRefuses(t *testing.T) {
+func TestSignInRefusesMalformedKeys(t *testing.T) {
 	r := start(t, challengetest.Config{SignIn: true})
 	line := string(ssh.MarshalAuthorizedKey(newKey(t).PublicKey()))
 	for name, page := range map[string]string{
@@ -88,7 +88,7 @@ func TestSignInRefuses(t *testing.T) {
 	get(t, honest, connectURL(honest, "x", line), "").want(t, http.StatusNotFound, "")
 }
 
-func TestSignInKnowsItsKeys(t *testing.T) {
+func TestSignInWithConfiguredKeys(t *testing.T) {
 	known, other := newKey(t), newKey(t)
 	r := start(t, challengetest.Config{SignIn: true, Keys: []ssh.PublicKey{known.PublicKey()}})
 	whoami(t, r, known).want(t, http.StatusOK, "challengetest")

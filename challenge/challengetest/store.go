@@ -16,9 +16,9 @@ const (
 	layerType    = "application/vnd.oci.image.layer.v1.tar"
 )
 
-// A store holds what was pushed. The zero value is empty.
+// A store holds manifests, blobs and uploads. The zero value is empty.
 type store struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards repos
 	repos map[string]*repo
 }
 
@@ -94,8 +94,9 @@ func (s *store) putBlob(name string, data []byte) (digest string) {
 	return digest
 }
 
-// putManifest stores m by its digest and by ref, a tag or the same digest.
-func (s *store) putManifest(name, ref string, m manifest) (digest string, no *refusal) {
+// putManifest stores m under its digest and under ref, which is a tag, the same
+// digest or "".
+func (s *store) putManifest(name, ref string, m manifest) (digest string, refused *refusal) {
 	digest = digestOf(m.data)
 	if strings.Contains(ref, ":") && ref != digest {
 		return "", refuse(http.StatusBadRequest, "DIGEST_INVALID", "the manifest has another digest")
@@ -107,8 +108,8 @@ func (s *store) putManifest(name, ref string, m manifest) (digest string, no *re
 	return digest, nil
 }
 
-// unknown says what is missing: something in a repository, or the repository.
-// s.mu must be held.
+// unknown returns the refusal for an absent item: either the repository called name
+// is absent, or the item with this code and message. The caller holds s.mu.
 func (s *store) unknown(name, code, message string) *refusal {
 	if s.repos[name] == nil {
 		return refuse(http.StatusNotFound, "NAME_UNKNOWN", "nothing was pushed under this name")
@@ -123,8 +124,8 @@ func (p *repo) orEmpty() *repo {
 	return p
 }
 
-// repo returns the repository of that name, a new one if need be. s.mu must be
-// held.
+// repo returns the repository called name and makes it if it is absent. The caller
+// holds s.mu.
 func (s *store) repo(name string) *repo {
 	if s.repos == nil {
 		s.repos = map[string]*repo{}

@@ -16,24 +16,25 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// window is how far the ts of a signed request may be from the registry's clock.
+// window is the largest difference between the ts of a signed request and the
+// registry's clock.
 const window = 5 * time.Minute
 
-// emptyHash is the last field of what an exchange signs: base64 of the hex text,
-// not of the bytes, of SHA-256 of the empty body.
+// emptyHash is the last field of the text that an exchange signs: the base64 of the
+// hexadecimal text of SHA-256 of the empty body.
 var emptyHash = func() string {
 	sum := sha256.Sum256(nil)
 	return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(sum[:])))
 }()
 
-// An issuer remembers the nonces that were used and the tokens that it gave.
+// An issuer remembers used nonces and issued tokens.
 type issuer struct {
 	mu     sync.Mutex
 	nonces recent[struct{}]
 	tokens recent[grant]
 }
 
-// A grant is what a token opens.
+// A grant holds the accesses of a token.
 type grant struct {
 	access  []string // such as "repository:library/llama3:pull"
 	expires time.Time
@@ -46,7 +47,7 @@ func newIssuer(ttl time.Duration) issuer {
 	}
 }
 
-// RevokeAll makes every token that was issued so far invalid.
+// RevokeAll makes all issued tokens invalid.
 func (r *Registry) RevokeAll() {
 	r.tokens.mu.Lock()
 	defer r.tokens.mu.Unlock()
@@ -55,9 +56,9 @@ func (r *Registry) RevokeAll() {
 
 // serveToken exchanges a signature for a token.
 func (r *Registry) serveToken(w http.ResponseWriter, req *http.Request) {
-	access, no := r.checkExchange(req)
-	if no != nil {
-		no.write(w)
+	access, refused := r.checkExchange(req)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
 	token, now := rand.Text(), r.config.Now()
@@ -70,7 +71,8 @@ func (r *Registry) serveToken(w http.ResponseWriter, req *http.Request) {
 	})
 }
 
-// checkExchange returns what a signed request for a token is granted.
+// checkExchange checks a signed request for a token and returns the accesses that
+// it is granted.
 func (r *Registry) checkExchange(req *http.Request) ([]string, *refusal) {
 	if req.Method != http.MethodGet {
 		return nil, refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "the token endpoint answers GET only")
@@ -79,15 +81,15 @@ func (r *Registry) checkExchange(req *http.Request) ([]string, *refusal) {
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "UNSUPPORTED", "malformed query")
 	}
-	key, no := r.checkSignature(req.Header.Get("Authorization"), "GET,"+r.signedURL(req)+","+emptyHash)
-	if no != nil {
-		return nil, no
+	key, refused := r.checkSignature(req.Header.Get("Authorization"), "GET,"+r.signedURL(req)+","+emptyHash)
+	if refused != nil {
+		return nil, refused
 	}
-	if no := r.checkTime(query); no != nil {
-		return nil, no
+	if refused := r.checkTime(query); refused != nil {
+		return nil, refused
 	}
-	if no := r.checkQuery(query); no != nil {
-		return nil, no
+	if refused := r.checkQuery(query); refused != nil {
+		return nil, refused
 	}
 	if !r.tokens.firstUse(r.config.Now(), query.Get("nonce")) {
 		return nil, refuse(http.StatusUnauthorized, "UNAUTHORIZED", "nonce missing or already used")
@@ -95,9 +97,9 @@ func (r *Registry) checkExchange(req *http.Request) ([]string, *refusal) {
 	return r.granted(key, query["scope"])
 }
 
-// signedURL returns the URL as the client signed it: the realm as it was
-// advertised, which may have no path where the request has "/", with the query
-// byte for byte as it was sent.
+// signedURL returns the URL that the client signed: the realm of the challenge and
+// the query of the request, unchanged. The realm may have no path although the
+// request has "/".
 func (r *Registry) signedURL(req *http.Request) string {
 	realm, _, _ := strings.Cut(r.realm, "?")
 	return realm + "?" + req.URL.RawQuery
@@ -114,7 +116,8 @@ func (r *Registry) checkTime(query url.Values) *refusal {
 	return nil
 }
 
-// checkQuery wants the service of the challenge and the realm's own query.
+// checkQuery checks that the query repeats the service of the challenge and the
+// realm's own query.
 func (r *Registry) checkQuery(query url.Values) *refusal {
 	if query.Get("service") != r.config.Service {
 		return refuse(http.StatusBadRequest, "UNSUPPORTED", "the service is not the one of the challenge")
@@ -131,7 +134,7 @@ func (r *Registry) checkQuery(query url.Values) *refusal {
 	return nil
 }
 
-// granted returns every access in scopes if key may have all of them.
+// granted returns all accesses in scopes, or a refusal if key may not have one.
 func (r *Registry) granted(key ssh.PublicKey, scopes []string) ([]string, *refusal) {
 	var all []string
 	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {

@@ -14,7 +14,8 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
-// From a challenge to the resource, as Ollama does it.
+// TestExchange makes the requests that Ollama makes, from a challenge to the
+// resource.
 func TestExchange(t *testing.T) {
 	r := start(t, challengetest.Config{})
 	r.AddImage("library/llama3", "latest")
@@ -88,16 +89,16 @@ func TestExchangeRefused(t *testing.T) {
 	}
 }
 
-// What is signed is the query as it was sent, not another form of the same:
+// TestSignedQueryIsUnsorted signs the query in the form that it sends, because
 // Ollama's clients of 2023 neither sorted nor escaped it.
-func TestQueryAsSent(t *testing.T) {
+func TestSignedQueryIsUnsorted(t *testing.T) {
 	r := start(t, challengetest.Config{})
 	ts := strconv.FormatInt(time.Now().Unix(), 10)
 	q := "service=challengetest&scope=" + pull + "&ts=" + ts + "&nonce=x"
 	exchange{realm: r.Realm(), query: q, key: newKey(t)}.do(t, r).token(t)
 }
 
-func TestNonceOnlyOnce(t *testing.T) {
+func TestNonceIsUsedOnce(t *testing.T) {
 	clock := newClock()
 	r := start(t, challengetest.Config{Now: clock.now})
 	q := query(pull, clock.now().Add(4*time.Minute))
@@ -115,7 +116,7 @@ func TestNonceOnlyOnce(t *testing.T) {
 	x.do(t, r).want(t, http.StatusUnauthorized, "ts differs")
 }
 
-func TestRealms(t *testing.T) {
+func TestRealmForms(t *testing.T) {
 	tests := map[string]struct {
 		config challengetest.Config
 		realm  string // advertised, after the origin
@@ -196,7 +197,7 @@ func TestTokenRefused(t *testing.T) {
 	})
 }
 
-// The members of the reply are what distribution's token specification has.
+// TestTokenReplyMembers wants the members of distribution's token specification.
 func TestTokenReplyMembers(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	r := start(t, challengetest.Config{Now: func() time.Time { return now }, TTL: 90 * time.Second})
