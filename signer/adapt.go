@@ -38,9 +38,9 @@ func FromSSH(s ssh.Signer) Signer {
 	})
 }
 
-// SSH returns s for package ssh and everything built on it; each signature is
+// ToSSH returns s for package ssh and everything built on it; each signature is
 // bound by ctx. Of the RSA algorithms it offers rsa-sha2-512 only.
-func SSH(ctx context.Context, s Signer) ssh.Signer { return &sshSigner{ctx, s} }
+func ToSSH(ctx context.Context, s Signer) ssh.Signer { return &sshSigner{ctx, s} }
 
 // verify guards against a store that signs with another key or damages what it
 // returns.

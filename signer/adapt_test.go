@@ -153,14 +153,14 @@ func TestSignWithEndedContext(t *testing.T) {
 	for name, s := range map[string]signer.Signer{
 		"New":     inner,
 		"Func":    untouched,
-		"FromSSH": signer.FromSSH(signer.SSH(t.Context(), untouched)),
+		"FromSSH": signer.FromSSH(signer.ToSSH(t.Context(), untouched)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Sign(ctx, nil)
 			wantIs(t, err, context.Canceled)
 		})
 	}
-	_, err := signer.SSH(ctx, inner).Sign(rand.Reader, nil)
+	_, err := signer.ToSSH(ctx, inner).Sign(rand.Reader, nil)
 	wantIs(t, err, context.Canceled)
 }
 
@@ -171,7 +171,7 @@ func TestSSHAlgorithms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := signer.SSH(t.Context(), s).(ssh.MultiAlgorithmSigner)
+			a := signer.ToSSH(t.Context(), s).(ssh.MultiAlgorithmSigner)
 			if got := a.Algorithms(); len(got) != 1 || got[0] != k.format {
 				t.Errorf("offers %q, want %q alone", got, k.format)
 			}

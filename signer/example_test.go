@@ -250,14 +250,14 @@ func ExampleFromSSH() {
 	// ssh-ed25519 <nil>
 }
 
-// SSH gives a key to package ssh: here, to log in with it.
-func ExampleSSH() {
+// ToSSH gives a key to package ssh: here, to log in with it.
+func ExampleToSSH() {
 	ctx := context.Background()
 	key, err := readKey(ctx, "testdata/id_ed25519")
 	if err != nil {
 		log.Fatal(err)
 	}
-	login := signer.SSH(ctx, key)
+	login := signer.ToSSH(ctx, key)
 	config := &ssh.ClientConfig{
 		User: "git",
 		Auth: []ssh.AuthMethod{ssh.PublicKeys(login)},

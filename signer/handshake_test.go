@@ -91,7 +91,7 @@ func TestSSHHandshake(t *testing.T) {
 	for _, k := range kinds(t) {
 		t.Run(k.name, func(t *testing.T) {
 			host, user := newRecorder(t, k), newRecorder(t, k)
-			if err := login(t, signer.SSH(t.Context(), host), signer.SSH(t.Context(), user), nil); err != nil {
+			if err := login(t, signer.ToSSH(t.Context(), host), signer.ToSSH(t.Context(), user), nil); err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range []*recorder{host, user} {
@@ -112,7 +112,7 @@ func TestSSHHandshakeNeverSHA1(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, user := newRecorder(t, k), newRecorder(t, k)
-			if err := login(t, signer.SSH(t.Context(), host), signer.SSH(t.Context(), user), adjust); err == nil {
+			if err := login(t, signer.ToSSH(t.Context(), host), signer.ToSSH(t.Context(), user), adjust); err == nil {
 				t.Error("logged in")
 			}
 			if formats := slices.Concat(host.formats, user.formats); slices.Contains(formats, ssh.KeyAlgoRSA) {
@@ -125,7 +125,7 @@ func TestSSHHandshakeNeverSHA1(t *testing.T) {
 func TestSSHHandshakeEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := login(t, signer.SSH(t.Context(), newSigner(t)), signer.SSH(ctx, newSigner(t)), nil)
+	err := login(t, signer.ToSSH(t.Context(), newSigner(t)), signer.ToSSH(ctx, newSigner(t)), nil)
 	if err == nil {
 		t.Error("logged in")
 	}

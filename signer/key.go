@@ -35,9 +35,9 @@ func checkKey(key crypto.PrivateKey) (crypto.Signer, error) {
 	return nil, fmt.Errorf("%w: a key of type %T cannot sign here: use Ed25519, ECDSA or RSA", ErrUnsupported, key)
 }
 
-// checkEd25519 returns a copy: whoever made k may wipe it. A file holds seed
-// and public half side by side. Signing with a pair that does not match gives
-// the seed away, and x/crypto does not check.
+// checkEd25519 returns a copy, because the caller may change k. A file holds the
+// seed and the public half side by side. A signature with halves that do not
+// match gives the seed away, and x/crypto does not compare them.
 func checkEd25519(k ed25519.PrivateKey) (crypto.Signer, error) {
 	if len(k) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("damaged Ed25519 key: %d bytes instead of %d", len(k), ed25519.PrivateKeySize)

@@ -19,6 +19,11 @@ func New(key crypto.Signer) (Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newSigner(key)
+}
+
+// newSigner returns a Signer for a key that checkKey returned.
+func newSigner(key crypto.Signer) (Signer, error) {
 	s, err := ssh.NewSignerFromSigner(key)
 	if err != nil {
 		return nil, err

@@ -12,16 +12,18 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Parse reads one private key: OpenSSH or PEM (PKCS#8, PKCS#1, SEC 1); Ed25519,
-// ECDSA or RSA. It does not keep data.
+// Parse reads one private key in OpenSSH's format or in PEM (PKCS#8, PKCS#1,
+// SEC 1): Ed25519, ECDSA or RSA. It does not keep data.
 //
-// An OpenSSH key with a passphrase tells its public half without it, so the
-// passphrase is asked for at the first Sign, once for all callers, and again
-// only after a failure. Other encrypted PEM is unlocked by Parse itself.
+// An OpenSSH key with a passphrase has its public half in clear. Parse does not
+// ask for the passphrase of such a key. The first Sign asks, once for all
+// callers, and a later Sign asks again only after a failure. Parse itself
+// unlocks other encrypted PEM.
 //
-// Errors: ErrUnsupported for kinds and ciphers that cannot be read, with what
-// converts them; ErrLocked where passphrase is nil or fails; ErrDenied for a
-// wrong one. Anything else is damaged, of an unknown kind, or no private key.
+// Errors: ErrUnsupported for kinds of keys and ciphers that cannot be read, with
+// the command that converts them; ErrLocked if passphrase is nil or fails;
+// ErrDenied for a wrong passphrase. Any other error means that data is damaged,
+// of an unknown kind, or not a private key.
 func Parse(ctx context.Context, data []byte, passphrase PassphraseFunc) (Signer, error) {
 	p, err := readPEM(data)
 	if err != nil {
@@ -30,16 +32,13 @@ func Parse(ctx context.Context, data []byte, passphrase PassphraseFunc) (Signer,
 	if p.locked && p.pub != nil {
 		return unlockLater(p, passphrase), nil
 	}
-	key, err := p.privateKey(ctx, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	return New(key)
+	return p.signer(ctx, passphrase)
 }
 
-// ParsePrivateKey reads the same formats as [Parse] and returns the key itself,
-// asking for a passphrase at once. It is for an [Exporter].
-func ParsePrivateKey(ctx context.Context, data []byte, passphrase PassphraseFunc) (crypto.Signer, error) {
+// ParseRawPrivateKey reads the formats of [Parse] and returns the key itself. It
+// asks for a passphrase at once. It is for an [Exporter]. Errors are those of
+// Parse.
+func ParseRawPrivateKey(ctx context.Context, data []byte, passphrase PassphraseFunc) (crypto.Signer, error) {
 	p, err := readPEM(data)
 	if err != nil {
 		return nil, err
@@ -47,19 +46,20 @@ func ParsePrivateKey(ctx context.Context, data []byte, passphrase PassphraseFunc
 	return p.privateKey(ctx, passphrase)
 }
 
-// A parsed is one PEM block, looked at but not unlocked.
+// A parsed is one PEM block that holds a private key, locked or not.
 type parsed struct {
-	pem    func() []byte // a copy
+	pem    func() []byte // the text of the block: package ssh reads no other form
 	locked bool
-	pub    ssh.PublicKey // nil if only the unlocked key knows it
+	pub    ssh.PublicKey // nil if only the private key tells it
 }
 
 func readPEM(data []byte) (parsed, error) {
-	block, err := findBlock(data)
+	block, text, err := findBlock(data)
 	if err != nil {
 		return parsed{}, err
 	}
-	p := parsed{pem: func() []byte { return pem.EncodeToMemory(block) }}
+	text = bytes.Clone(text) // data belongs to the caller again when Parse returns
+	p := parsed{pem: func() []byte { return text }}
 	switch {
 	case block.Type == "OPENSSH PRIVATE KEY":
 		p.locked, p.pub, err = readOpenSSHHeader(block.Bytes)
@@ -71,23 +71,28 @@ func readPEM(data []byte) (parsed, error) {
 	return p, err
 }
 
-// findBlock returns the only private key among the PEM blocks of data. Around
-// it there may be text and other blocks, as openssl writes them.
-func findBlock(data []byte) (*pem.Block, error) {
-	// Counted, not decoded: of two keys, the second must not stand in for a
-	// damaged first. One key has a BEGIN and an END.
+// findBlock returns the only private key among the PEM blocks of data, decoded
+// and as text. Other text and other blocks may surround it, as openssl writes
+// them.
+func findBlock(data []byte) (*pem.Block, []byte, error) {
+	// A count, because a second key must not stand in for a damaged first key.
+	// One key has a BEGIN line and an END line.
 	if bytes.Count(data, []byte("PRIVATE KEY-----")) > 2 {
-		return nil, errors.New("more than one private key: keep the one that is meant")
+		return nil, nil, errors.New("more than one private key: keep only the key to use")
 	}
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return block, nil
+	for text := data; ; {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return nil, nil, noKey(data)
 		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return block, text[:len(text)-len(rest)], nil
+		}
+		text = rest
 	}
-	return nil, noKey(data)
 }
 
-// noKey says what data is instead of a private key.
+// noKey explains why data holds no private key.
 func noKey(data []byte) error {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:

@@ -120,7 +120,7 @@ func badKeys(t *testing.T) []bad {
 		{"empty PKCS#8", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY"}), "damaged", false},
 		{"wrong label", bytes.ReplaceAll(data, []byte("OPENSSH"), []byte("EC")), "damaged", false},
 		{"halves of two keys", pem.EncodeToMemory(mixedBlock), "do not belong together", false},
-		{"header of another key", spliced.pem(), "another one's", false},
+		{"header of another key", spliced.pem(), "belongs to another private key", false},
 		{"plain under a locked header", unlockedCipher(readHeader(t, locked)).pem(), "damaged", false},
 
 		{"PuTTY", []byte("PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n"), "puttygen", true},
@@ -144,7 +144,7 @@ func TestParseBad(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := signer.Parse(t.Context(), tt.data, says(secret))
 			wantText(t, err, tt.says)
-			_, again := signer.ParsePrivateKey(t.Context(), tt.data, says(secret))
+			_, again := signer.ParseRawPrivateKey(t.Context(), tt.data, says(secret))
 			wantText(t, again, tt.says)
 			for _, sentinel := range sentinels {
 				if want := tt.unsupported && sentinel == signer.ErrUnsupported; errors.Is(err, sentinel) != want || errors.Is(again, sentinel) != want {

@@ -36,12 +36,12 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		key, err := signer.ParsePrivateKey(t.Context(), data, nil)
+		key, err := signer.ParseRawPrivateKey(t.Context(), data, nil)
 		if errors.Is(err, signer.ErrLocked) {
 			return
 		}
 		if err != nil {
-			t.Fatalf("Parse reads it and ParsePrivateKey does not: %v", err)
+			t.Fatalf("Parse reads it and ParseRawPrivateKey does not: %v", err)
 		}
 		block, err := ssh.MarshalPrivateKey(key, "")
 		if err != nil {

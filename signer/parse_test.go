@@ -14,7 +14,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// checkParse fails unless Parse and ParsePrivateKey both read the key.
+// checkParse fails unless Parse and ParseRawPrivateKey both read the key.
 func checkParse(t *testing.T, data []byte, passphrase signer.PassphraseFunc, pub ssh.PublicKey, format string) {
 	t.Helper()
 	s, err := signer.Parse(t.Context(), data, passphrase)
@@ -26,16 +26,16 @@ func checkParse(t *testing.T, data []byte, passphrase signer.PassphraseFunc, pub
 	}
 	checkSign(t, s, format)
 
-	key, err := signer.ParsePrivateKey(t.Context(), data, passphrase)
+	key, err := signer.ParseRawPrivateKey(t.Context(), data, passphrase)
 	if err != nil {
-		t.Fatalf("ParsePrivateKey: %v", err)
+		t.Fatalf("ParseRawPrivateKey: %v", err)
 	}
 	s, err = signer.New(key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !samePublic(s.PublicKey(), pub) {
-		t.Error("ParsePrivateKey gives another key")
+		t.Error("ParseRawPrivateKey gives another key")
 	}
 }
 

@@ -32,7 +32,7 @@ func TestNothingPrintsTheKey(t *testing.T) {
 				s, named, keeper, kept,
 				signer.FromSSH(newSSH(t, k.key)),
 				signer.Func(s.PublicKey(), s.Sign),
-				signer.SSH(t.Context(), s),
+				signer.ToSSH(t.Context(), s),
 				struct{ Key signer.Signer }{s},
 			)
 		})
@@ -41,7 +41,7 @@ func TestNothingPrintsTheKey(t *testing.T) {
 
 func TestNothingPrintsTheUnlockedKey(t *testing.T) {
 	data, _ := keygen(t, "-N", secret)
-	key, err := signer.ParsePrivateKey(t.Context(), data, says(secret))
+	key, err := signer.ParseRawPrivateKey(t.Context(), data, says(secret))
 	if err != nil {
 		t.Fatal(err)
 	}

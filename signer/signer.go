@@ -1,10 +1,17 @@
-// Package signer is the contract between whoever needs a signature and
-// whatever holds the key.
+// Package signer is the contract between programs that need a signature and
+// stores that hold the key.
 //
 // A [Signer] signs with one private key. A [Backend] opens the keys of one
 // store: a key file, the operating system's keychain, an environment variable.
-// A [Mux] picks the backend from a reference such as "env:OLLAMA_KEY", and
-// [First] takes the first of several references whose key is there.
+// A [Mux] chooses the backend from a reference such as "env:OLLAMA_KEY". [First]
+// takes the first of several references whose key is there. A [Keeper] opens
+// each key once.
+//
+// Private keys are in functions and never in the fields of a struct, so that
+// nothing that prints a value prints a key. The package does not wipe keys and
+// passphrases from memory: the standard library and golang.org/x/crypto copy
+// them while they parse and sign, and no program can wipe those copies. A key is
+// as safe as the memory of the process.
 //
 // The package depends on the standard library and golang.org/x/crypto only.
 package signer
@@ -84,7 +91,7 @@ type Info struct {
 
 // A PassphraseFunc asks for the passphrase that prompt describes and gives up
 // when ctx ends. A nil PassphraseFunc means that nobody can answer. The caller
-// of the function overwrites the result after use.
+// of the function does not change the result.
 type PassphraseFunc func(ctx context.Context, prompt string) ([]byte, error)
 
 // A Staler is a Signer that notices when its store no longer has its key under

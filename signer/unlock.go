@@ -43,7 +43,16 @@ func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
 	return false, nil, fmt.Errorf("%w: the key is encrypted with %q: run ssh-keygen -p -Z aes256-ctr -f KEYFILE", ErrUnsupported, h.Cipher)
 }
 
-// privateKey reads the key itself, asking for the passphrase if there is one.
+// signer returns a Signer with the private key.
+func (p parsed) signer(ctx context.Context, passphrase PassphraseFunc) (Signer, error) {
+	key, err := p.privateKey(ctx, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return newSigner(key)
+}
+
+// privateKey returns the private key. It asks for the passphrase of a locked key.
 func (p parsed) privateKey(ctx context.Context, passphrase PassphraseFunc) (crypto.Signer, error) {
 	raw, err := p.raw(ctx, passphrase)
 	if err != nil {
@@ -58,7 +67,7 @@ func (p parsed) privateKey(ctx context.Context, passphrase PassphraseFunc) (cryp
 	}
 	pub, err := ssh.NewPublicKey(key.Public())
 	if err != nil || !bytes.Equal(pub.Marshal(), p.pub.Marshal()) {
-		return nil, errors.New("damaged private key: the public key beside it is another one's")
+		return nil, errors.New("damaged private key: the public key in the file belongs to another private key")
 	}
 	return key, nil
 }
@@ -76,7 +85,6 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 		return nil, err
 	}
 	key, err := Await(ctx, func() (crypto.PrivateKey, error) { // bcrypt may take seconds
-		defer clear(secret)
 		return ssh.ParseRawPrivateKeyWithPassphrase(p.pem(), secret)
 	})
 	if errors.Is(err, x509.IncorrectPasswordError) {
@@ -112,11 +120,7 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 // unlockLater returns a Signer that unlocks its key at the first Sign.
 func unlockLater(p parsed, passphrase PassphraseFunc) Signer {
 	unlocked := &Keeper{Backend: OpenFunc(func(ctx context.Context, _ string) (Signer, error) {
-		key, err := p.privateKey(ctx, passphrase)
-		if err != nil {
-			return nil, err
-		}
-		return New(key)
+		return p.signer(ctx, passphrase)
 	})}
 	return &closure{p.pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 		s, err := unlocked.Open(ctx, "")

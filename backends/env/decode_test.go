@@ -324,7 +324,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		key, err := signer.ParsePrivateKey(t.Context(), out, nil)
+		key, err := signer.ParseRawPrivateKey(t.Context(), out, nil)
 		if err != nil {
 			return
 		}

@@ -85,7 +85,7 @@ func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) 
 // Export returns the private key called name, asking for its passphrase at
 // once. Its errors are those of Open.
 func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error) {
-	k, _, err := open(ctx, b, name, signer.ParsePrivateKey)
+	k, _, err := open(ctx, b, name, signer.ParseRawPrivateKey)
 	return k, err
 }
 

@@ -5,6 +5,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -76,7 +77,6 @@ func (b *Backend) open(ctx context.Context, path string) (*fileSigner, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(data)
 	s, err := signer.Parse(ctx, data, b.passphraseFor(path))
 	if err != nil {
 		return nil, invalid(path, len(data), err)
@@ -98,22 +98,18 @@ func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, err
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
-	if err := b.store(ctx, path, key); err != nil {
-		return nil, err
-	}
-	s, err := b.open(ctx, path)
+	s, written, err := b.store(ctx, path, key)
 	if err != nil {
 		return nil, err
 	}
-	made, err := signer.New(key)
+	data, snapshot, err := load(path)
 	if err != nil {
 		return nil, err
 	}
-	if isSame(made.PublicKey(), s.PublicKey()) { // nobody was quick to put another there
-		s.s = made
+	if !bytes.Equal(data, written) {
+		snapshot = keyfile.Snapshot{} // another process replaced the file: the Signer is stale
 	}
-	return s, nil
+	return &fileSigner{s, path, snapshot}, nil
 }
 
 // Import writes key as Generate does: Ed25519, ECDSA or RSA (ErrUnsupported for
@@ -123,7 +119,8 @@ func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) er
 	if err != nil {
 		return err
 	}
-	return b.store(ctx, path, key)
+	_, _, err = b.store(ctx, path, key)
+	return err
 }
 
 // Export returns the private key itself, asking for its passphrase at once.
@@ -136,8 +133,7 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 	if err != nil {
 		return nil, err
 	}
-	defer clear(data)
-	key, err := signer.ParsePrivateKey(ctx, data, b.passphraseFor(path))
+	key, err := signer.ParseRawPrivateKey(ctx, data, b.passphraseFor(path))
 	if err != nil {
 		return nil, invalid(path, len(data), err)
 	}
@@ -159,7 +155,6 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer clear(data)
 	if !isPrivate(data) {
 		return fmt.Errorf("%s (%d bytes) is no private key: it was left as it is", path, len(data))
 	}

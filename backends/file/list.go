@@ -59,7 +59,6 @@ func describe(ctx context.Context, path string) (info signer.Info, ok bool) {
 	if err != nil || !isPrivate(data) {
 		return signer.Info{}, false
 	}
-	defer clear(data)
 	if s, err := signer.Parse(ctx, data, nil); err == nil {
 		info.PublicKey = s.PublicKey()
 	}

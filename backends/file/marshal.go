@@ -38,9 +38,9 @@ func isPlain(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// prepare returns key as it can be written, and its public half. What Open would
-// refuse is not written.
-func prepare(key crypto.Signer) (crypto.Signer, ssh.PublicKey, error) {
+// prepare returns key in the form that can be written, and a Signer with it. It
+// refuses a key that Open would refuse.
+func prepare(key crypto.Signer) (crypto.Signer, signer.Signer, error) {
 	s, err := signer.New(key)
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +50,7 @@ func prepare(key crypto.Signer) (crypto.Signer, ssh.PublicKey, error) {
 			return nil, nil, err
 		}
 	}
-	return key, s.PublicKey(), nil
+	return key, s, nil
 }
 
 // marshal returns key as the content of an OpenSSH key file for path.
@@ -59,7 +59,6 @@ func (b *Backend) marshal(ctx context.Context, path string, key crypto.Signer, c
 	if err != nil {
 		return nil, err
 	}
-	defer clear(block.Bytes)
 	return pem.EncodeToMemory(block), nil
 }
 
@@ -71,7 +70,6 @@ func (b *Backend) encrypt(ctx context.Context, path string, key crypto.Signer, c
 	if err != nil {
 		return nil, fmt.Errorf("new passphrase for key file %s: %w", path, err)
 	}
-	defer clear(passphrase)
 	if len(passphrase) == 0 {
 		return nil, fmt.Errorf("%w: the new passphrase for key file %s is empty: no key was written", signer.ErrDenied, path)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// says answers with the passphrase, which the caller wipes.
+// says answers with the passphrase.
 func says(passphrase string) signer.PassphraseFunc {
 	return func(context.Context, string) ([]byte, error) { return []byte(passphrase), nil }
 }

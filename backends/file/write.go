@@ -16,27 +16,27 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// store writes key to path and its public half to path.pub. Nobody is asked for
-// a passphrase in vain.
-func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) error {
+// store writes key to path and its public half to path.pub. It returns a Signer
+// with key and the content of the file at path. It asks for a passphrase only
+// after all other checks.
+func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) (signer.Signer, []byte, error) {
 	comment, err := b.comment()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	key, pub, err := prepare(key)
+	key, s, err := prepare(key)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	pubThere, err := checkFree(path, pub)
+	pubThere, err := checkFree(path, s.PublicKey())
 	if err != nil {
-		return denied(err)
+		return nil, nil, denied(err)
 	}
 	private, err := b.marshal(ctx, path, key, comment)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer clear(private)
-	return write(path, private, publicLine(pub, comment), pubThere)
+	return s, private, write(path, private, publicLine(s.PublicKey(), comment), pubThere)
 }
 
 // write makes both files complete and on disk under temporary names before they

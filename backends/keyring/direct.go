@@ -3,6 +3,8 @@ package keyring
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
 
 	"github.com/countersign/countersign/signer"
 )
@@ -31,13 +33,30 @@ func (d direct) Open(ctx context.Context, name string) (signer.Signer, error) {
 	})
 }
 
+// Generate implements [signer.Generator].
+func (d direct) Generate(ctx context.Context, name string) (signer.Signer, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return d.add(ctx, name, key)
+}
+
 // Import implements [signer.Importer].
 func (d direct) Import(ctx context.Context, name string, key crypto.Signer) error {
-	data, err := encode(name, key)
+	_, err := d.add(ctx, name, key)
+	return err
+}
+
+func (d direct) add(ctx context.Context, name string, key crypto.Signer) (signer.Signer, error) {
+	s, data, err := encode(name, key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return d.b.add(ctx, name, "SSH private key", data)
+	if err := d.b.add(ctx, name, "SSH private key", data); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Delete implements [signer.Deleter].

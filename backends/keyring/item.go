@@ -28,15 +28,16 @@ func checkName(name string) error {
 	return nil
 }
 
-// encode returns the key in OpenSSH's format, which ssh-keygen and ssh-add read
-// as well. A key that signs elsewhere cannot be stored.
-func encode(name string, key crypto.Signer) ([]byte, error) {
-	if _, err := signer.New(key); err != nil {
-		return nil, err
+// encode returns a Signer with key, and key in OpenSSH's format, which ssh-keygen
+// and ssh-add read as well. It refuses a key that signs outside this process.
+func encode(name string, key crypto.Signer) (signer.Signer, []byte, error) {
+	s, err := signer.New(key)
+	if err != nil {
+		return nil, nil, err
 	}
 	block, err := ssh.MarshalPrivateKey(key, name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: this key cannot be written: %w", signer.ErrUnsupported, err)
+		return nil, nil, fmt.Errorf("%w: this key cannot be written: %w", signer.ErrUnsupported, err)
 	}
-	return pem.EncodeToMemory(block), nil
+	return s, pem.EncodeToMemory(block), nil
 }

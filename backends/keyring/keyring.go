@@ -11,8 +11,6 @@ package keyring
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"sync"
@@ -83,20 +81,16 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 		return nil, err
 	}
 	held := s.(interface{ Unwrap() signer.Signer }).Unwrap().(heldKey)
-	return held.private(), nil
+	return held.private(ctx)
 }
 
 // Generate implements [signer.Generator]: in the first store that is there,
 // unless any of them has the name already.
 func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	if err := b.Import(ctx, name, key); err != nil {
-		return nil, err
-	}
-	return signer.New(key)
+	return b.keys().Generate(ctx, name)
 }
 
 // Import implements [signer.Importer], where Generate would put the key.

@@ -63,7 +63,7 @@ func isNotJSON(err error) bool {
 // A heldKey is a signer in memory, and its key for Export.
 type heldKey struct {
 	signer.Signer
-	private func() crypto.Signer
+	private func(context.Context) (crypto.Signer, error)
 }
 
 func (r ring) read(ctx context.Context, name string) (heldKey, error) {
@@ -71,15 +71,17 @@ func (r ring) read(ctx context.Context, name string) (heldKey, error) {
 	if err != nil {
 		return heldKey{}, err
 	}
-	key, err := signer.ParsePrivateKey(ctx, data, nil)
+	s, err := signer.Parse(ctx, data, nil)
 	if err != nil {
 		return heldKey{}, r.notAKey(name, err)
 	}
-	s, err := signer.New(key)
-	if err != nil {
-		return heldKey{}, r.notAKey(name, err)
-	}
-	return heldKey{s, func() crypto.Signer { return key }}, nil
+	return heldKey{s, func(ctx context.Context) (crypto.Signer, error) {
+		key, err := signer.ParseRawPrivateKey(ctx, data, nil)
+		if err != nil {
+			return nil, r.notAKey(name, err)
+		}
+		return key, nil
+	}}, nil
 }
 
 func (r ring) notAKey(name string, err error) error {

@@ -31,7 +31,7 @@ func TestWinCredItems(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the Credential Manager does not show it: %v", err)
 	}
-	if key, err := signer.ParsePrivateKey(t.Context(), cred.CredentialBlob, nil); err != nil || key == nil {
+	if key, err := signer.ParseRawPrivateKey(t.Context(), cred.CredentialBlob, nil); err != nil || key == nil {
 		t.Errorf("it holds no key: %v", err)
 	}
 	if err := b.Delete(t.Context(), name); err != nil {

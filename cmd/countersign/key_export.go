@@ -55,8 +55,7 @@ func (a *app) exportKey(ctx context.Context, ref string, flags *keyFileFlags, ye
 	if err != nil {
 		return signer.Wrap("export", ref, err)
 	}
-	defer clear(text)
-	if _, err := signer.ParsePrivateKey(ctx, text, passphrase); err != nil {
+	if _, err := signer.ParseRawPrivateKey(ctx, text, passphrase); err != nil {
 		return signer.Wrap("export", ref, fmt.Errorf("OpenSSH's format does not hold this key: %w", err))
 	}
 	_, err = a.stdout.Write(text)
@@ -68,7 +67,6 @@ func marshalKey(ctx context.Context, key crypto.Signer, comment string, passphra
 	if err != nil {
 		return nil, err
 	}
-	defer clear(block.Bytes)
 	return pem.EncodeToMemory(block), nil
 }
 
@@ -80,6 +78,5 @@ func encryptKey(ctx context.Context, key crypto.Signer, comment string, passphra
 	if err != nil {
 		return nil, err
 	}
-	defer clear(secret)
 	return ssh.MarshalPrivateKeyWithPassphrase(key, comment, secret)
 }

@@ -67,8 +67,7 @@ func (a *app) readKey(ctx context.Context, passphrase signer.PassphraseFunc, pat
 	if err != nil {
 		return nil, err
 	}
-	defer clear(data)
-	key, err := signer.ParsePrivateKey(ctx, data, passphrase)
+	key, err := signer.ParseRawPrivateKey(ctx, data, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("stdin: %w", err)
 	}

@@ -52,6 +52,5 @@ func (a *app) keepPassphrase(ctx context.Context, ref string) error {
 	if err != nil {
 		return signer.Wrap("passphrase", ref, err)
 	}
-	defer clear(secret)
 	return signer.Wrap("passphrase", ref, store.SetPassphrase(ctx, name, secret))
 }

@@ -89,7 +89,6 @@ func (a *app) readSecretFile(path string) (string, error) {
 // readSecret takes one newline at the end for that of an editor.
 func readSecret(f *os.File) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxPassphrase+1))
-	defer clear(data)
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case err != nil:
@@ -115,7 +114,6 @@ func (a *app) askNew(ctx context.Context, prompt string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(second)
 	if !bytes.Equal(first, second) {
 		return nil, errors.New("the two passphrases differ")
 	}

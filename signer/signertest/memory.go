@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
@@ -23,7 +21,10 @@ type Memory struct {
 	keys map[string]*memoryKey
 }
 
-type memoryKey struct{ private func() crypto.Signer }
+type memoryKey struct {
+	signer  signer.Signer
+	private func() crypto.Signer
+}
 
 var _ interface {
 	signer.Backend
@@ -41,11 +42,7 @@ func (m *Memory) Open(ctx context.Context, name string) (signer.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := signer.New(key.private())
-	if err != nil {
-		return nil, err
-	}
-	return &memorySigner{s, func() bool { return m.has(name, key) }}, nil
+	return &memorySigner{key.signer, func() bool { return m.has(name, key) }}, nil
 }
 
 // A memorySigner reaches the Memory through a function, so that nothing that
@@ -80,7 +77,8 @@ func (m *Memory) Import(ctx context.Context, name string, key crypto.Signer) err
 	if err := check(ctx, name); err != nil {
 		return err
 	}
-	if _, err := signer.New(key); err != nil {
+	s, err := signer.New(key)
+	if err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -91,7 +89,7 @@ func (m *Memory) Import(ctx context.Context, name string, key crypto.Signer) err
 	if m.keys == nil {
 		m.keys = map[string]*memoryKey{}
 	}
-	m.keys[name] = &memoryKey{func() crypto.Signer { return key }}
+	m.keys[name] = &memoryKey{s, func() crypto.Signer { return key }}
 	return nil
 }
 
@@ -126,11 +124,7 @@ func (m *Memory) List(ctx context.Context) ([]signer.Info, error) {
 	defer m.mu.Unlock()
 	var infos []signer.Info
 	for _, name := range slices.Sorted(maps.Keys(m.keys)) {
-		pub, err := ssh.NewPublicKey(m.keys[name].private().Public())
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, signer.Info{Name: name, PublicKey: pub})
+		infos = append(infos, signer.Info{Name: name, PublicKey: m.keys[name].signer.PublicKey()})
 	}
 	return infos, nil
 }
