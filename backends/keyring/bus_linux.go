@@ -4,53 +4,140 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
-	"github.com/99designs/keyring"
 	"github.com/godbus/dbus"
 
-	"github.com/countersign/countersign/backends/keyring/internal/busprobe"
+	"github.com/countersign/countersign/backends/keyring/internal/nobus"
 	"github.com/countersign/countersign/signer"
 )
 
-// found is the bus that 99designs/keyring uses for the life of the process. Its
-// init has run by now: this package imports it.
-var found = busprobe.Restore()
+// By now 99designs/keyring is initialised, since this package imports it.
+var _ = restoreBus()
 
-// dialBus opens a connection of our own, which ends with ctx. It finds out what
-// 99designs/keyring would hide, hang on or prompt for.
-func dialBus(ctx context.Context, s Store) (busConn, error) {
-	if errors.Is(found.Err, os.ErrDeadlineExceeded) {
-		return busConn{}, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %w: log in anew, then restart this program", found.Err)
-	}
-	if found.Err != nil {
-		return busConn{}, explain(signer.ErrUnavailable, s, "no-bus", "no D-Bus session bus was there when this program started: %w", found.Err)
-	}
-	conn, err := dbus.Dial(found.Address)
-	if err != nil {
-		return busConn{}, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus is gone: %w: restart this program once it is back", err)
-	}
-	outlive := context.AfterFunc(ctx, func() { conn.Close() })
-	if err := conn.Auth(nil); err != nil {
-		return busConn{}, busError(ctx, s, err)
-	}
-	if err := conn.Hello(); err != nil {
-		return busConn{}, busError(ctx, s, err)
-	}
-	return busConn{conn, outlive}, nil
+func restoreBus() struct{} {
+	nobus.Restore()
+	return struct{}{}
 }
 
-// A busConn is open until its context ends, and longer if outlive is called
-// before: then whoever called it closes it.
+// A busConn is a connection to the session bus for one operation. It closes when
+// the operation's context ends, or later if outlive is called before: then the
+// caller of outlive closes it.
 type busConn struct {
 	*dbus.Conn
 	outlive func() bool
 }
 
-// busError is for a call on our own connection.
+// dialBus connects to the first address of the session bus on which a bus listens.
+func dialBus(ctx context.Context, s Store) (busConn, error) {
+	addresses, err := busAddresses()
+	if err != nil {
+		return busConn{}, dialError(s, err)
+	}
+	var errs []error
+	for _, address := range addresses {
+		conn, err := dbus.Dial(address)
+		if err == nil {
+			return greetBus(ctx, s, conn, address)
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", withoutGUID(address), err))
+	}
+	return busConn{}, dialError(s, errs...)
+}
+
+// busAddresses returns the addresses in the environment, or where systemd puts
+// the bus of a user. It does not start a bus.
+func busAddresses() ([]string, error) {
+	const variable = "DBUS_SESSION_BUS_ADDRESS"
+	if addresses := os.Getenv(variable); addresses != "" && addresses != "autolaunch:" {
+		return strings.Split(strings.Trim(addresses, ";"), ";"), nil
+	}
+	dir := cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(os.Getuid())))
+	socket := filepath.Join(dir, "bus")
+	if _, err := os.Stat(socket); errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%s is not set, and there is no %s", variable, socket)
+	}
+	return []string{"unix:path=" + socket}, nil
+}
+
+// withoutGUID shortens an address for an error: a dead bus has no use for its id.
+func withoutGUID(address string) string {
+	short, _, _ := strings.Cut(address, ",guid=")
+	return short
+}
+
+// dialError tells a bus that is absent from one that this user may not use.
+func dialError(s Store, errs ...error) error {
+	for _, err := range errs {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return refusedBus(s, err)
+		case errors.Is(err, syscall.EAGAIN): // too many connections wait to be accepted
+			return noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts no connections: %w", err)
+		}
+	}
+	return explain(signer.ErrUnavailable, s, "no-bus", "there is no D-Bus session bus: %s", joinTexts(errs))
+}
+
+func refusedBus(s Store, err error) error {
+	return explain(signer.ErrDenied, s, "bus-refused", "the D-Bus session bus refuses user %d, as another user's does: %w", os.Getuid(), err)
+}
+
+// greetBus authenticates. A bus of another user lets that fail, or closes the
+// connection right afterwards.
+func greetBus(ctx context.Context, s Store, conn *dbus.Conn, address string) (busConn, error) {
+	outlive := context.AfterFunc(ctx, func() { conn.Close() })
+	err := conn.Auth(nil)
+	if err == nil {
+		err = conn.Hello()
+	}
+	switch {
+	case err == nil:
+		return busConn{conn, outlive}, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return busConn{}, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %s", withoutGUID(address))
+	case ctx.Err() != nil:
+		return busConn{}, ctx.Err()
+	}
+	conn.Close()
+	return busConn{}, refusedBus(s, fmt.Errorf("%s: %w", withoutGUID(address), err))
+}
+
+// call calls a method of an object on the bus.
+func (c busConn) call(ctx context.Context, service string, object dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	return c.Object(service, object).CallWithContext(ctx, method, 0, args...)
+}
+
+// bus calls a method of the bus itself.
+func (c busConn) bus(ctx context.Context, method string, args ...any) *dbus.Call {
+	return c.call(ctx, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus."+method, args...)
+}
+
+// owner returns the connection that provides a service, or "" if none does.
+func (c busConn) owner(ctx context.Context, service string) string {
+	var owner string
+	if err := c.bus(ctx, "GetNameOwner", service).Store(&owner); err != nil {
+		return ""
+	}
+	return owner
+}
+
+// busError explains an error of a call on our own connection.
 func busError(ctx context.Context, s Store, err error) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
@@ -64,8 +151,7 @@ func busError(ctx context.Context, s Store, err error) error {
 // The bus itself waits for up to 25 seconds.
 func startService(ctx context.Context, conn busConn, s Store, timeout time.Duration, name string) error {
 	var running bool
-	err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, name).Store(&running)
-	if err != nil {
+	if err := conn.bus(ctx, "NameHasOwner", name).Store(&running); err != nil {
 		return busError(ctx, s, err)
 	}
 	if running {
@@ -73,33 +159,18 @@ func startService(ctx context.Context, conn busConn, s Store, timeout time.Durat
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err = conn.BusObject().CallWithContext(limited, "org.freedesktop.DBus.StartServiceByName", 0, name, uint32(0)).Err
+	err := conn.bus(limited, "StartServiceByName", name, uint32(0)).Err
 	// When ctx ends, the connection may be closed before limited knows of it.
 	if errors.Is(cmp.Or(ctx.Err(), limited.Err()), context.DeadlineExceeded) {
 		return noAnswer(string(s), "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
 	}
-	if err != nil {
-		return busError(ctx, s, err)
-	}
-	return nil
+	return busError(ctx, s, err)
 }
 
-// openOnBus opens a store whose service answers on a connection of our own. If it
-// cannot be opened all the same, then because 99designs/keyring has one
-// connection for the life of the process, which broke.
-func openOnBus(s Store, cfg keyring.Config) (keyring.Keyring, error) {
-	k, err := open99(s, cfg)
-	if errors.Is(err, keyring.ErrNoAvailImpl) {
-		return nil, explain(signer.ErrUnavailable, s, "bus-gone", "the D-Bus session bus was started anew while this program was running: restart this program")
-	}
-	return k, err
-}
-
-// classifyBus knows the errors of D-Bus, its library and the Secret Service by
-// name.
+// classifyBus explains the errors of D-Bus, its library and the Secret Service.
 func classifyBus(s Store, err error) error {
-	if errors.Is(err, dbus.ErrClosed) {
-		return explain(signer.ErrUnavailable, s, "bus-gone", "the connection to the D-Bus session bus broke: restart this program once the bus is back")
+	if errors.Is(err, dbus.ErrClosed) || errors.Is(err, io.EOF) {
+		return explain(signer.ErrUnavailable, s, "bus-died", "the D-Bus session bus ended in the middle of a call")
 	}
 	var e dbus.Error
 	if !errors.As(err, &e) {

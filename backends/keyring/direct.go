@@ -64,5 +64,5 @@ func (d direct) Delete(ctx context.Context, name string) error {
 	_, err := run(ctx, d.b, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, d.b.search(ctx, mayPrompt, func(r ring) error { return r.remove(name) })
 	})
-	return err
+	return d.b.settle(ctx, err, func(ctx context.Context) error { return d.b.lookDeleted(ctx, name) })
 }

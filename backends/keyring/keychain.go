@@ -13,7 +13,7 @@ import (
 // reports every failed query as "not found".
 type keychain struct{ keyring.Keyring }
 
-func openKeychain() (keyring.Keyring, error) {
+func openKeychain() (items, error) {
 	k, err := open99(Keychain, keyring.Config{
 		ServiceName: "countersign",
 		// The program that stored a key reads it without a prompt; others make

@@ -14,7 +14,7 @@ import (
 // keyCtl is the kernel's keyring of the user.
 type keyCtl struct{ keyring.Keyring }
 
-func openKeyCtl() (keyring.Keyring, error) {
+func openKeyCtl() (items, error) {
 	if err := checkLinked(); err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func (b *Backend) add(ctx context.Context, name, description string, data []byte
 	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, b.create(ctx, name, description, data)
 	})
-	return err
+	return b.settle(ctx, err, func(ctx context.Context) error { return b.lookWritten(ctx, name, data) })
 }
 
 // create holds a lock from the look to the write: 99designs/keyring knows no way
@@ -161,12 +161,9 @@ func (b *Backend) create(ctx context.Context, name, description string, data []b
 		if target == nil {
 			target = &r
 		}
-		_, err := r.get(name)
-		return err
+		return r.absent(name)
 	})
 	switch {
-	case err == nil:
-		return existsError(name)
 	case target == nil || !errors.Is(err, signer.ErrNotFound):
 		return err
 	case ctx.Err() != nil:

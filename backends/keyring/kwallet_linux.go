@@ -1,8 +1,11 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/99designs/keyring"
 	"github.com/godbus/dbus"
@@ -10,70 +13,153 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-const (
-	kwalletName   = "org.kde.kwalletd5"
-	kwalletPath   = "/modules/kwalletd5"
-	kwalletMethod = "org.kde.KWallet."
-)
+const kwalletFolder = "countersign" // also the name of this program for KWallet
 
-// kwallet asks KWallet whether the wallet is open: 99designs/keyring takes a
+// A kwallet is the network wallet of KWallet 5 or 6. Both have the same
+// interface (org.kde.KWallet.xml in KDE's kwallet) and the same files. Its
+// entries are those of 99designs/keyring, which knows KWallet 5 only and takes a
 // wallet that was not opened for an empty one.
 type kwallet struct {
-	keyring.Keyring
-	isOpen func() error
+	ctx     context.Context // of the operation that opened it
+	conn    busConn
+	version kwalletVersion
+	wallet  string
+	handle  int32
 }
 
-func (b *Backend) openKWallet(ctx context.Context, p prompting) (keyring.Keyring, error) {
+type kwalletVersion struct {
+	name string
+	path dbus.ObjectPath
+}
+
+var (
+	kwallet6 = kwalletVersion{"org.kde.kwalletd6", "/modules/kwalletd6"}
+	kwallet5 = kwalletVersion{"org.kde.kwalletd5", "/modules/kwalletd5"}
+)
+
+func (b *Backend) openKWallet(ctx context.Context, p prompting) (items, error) {
 	conn, err := dialBus(ctx, KWallet)
 	if err != nil {
 		return nil, err
 	}
-	if err := startService(ctx, conn, KWallet, b.timeout(), kwalletName); err != nil {
+	k := &kwallet{ctx: ctx, conn: conn}
+	if k.version, err = findKWallet(ctx, conn); err != nil {
 		return nil, err
 	}
-	daemon := conn.Object(kwalletName, kwalletPath)
-	var wallet string
-	if err := daemon.CallWithContext(ctx, kwalletMethod+"networkWallet", 0).Store(&wallet); err != nil {
-		return nil, busError(ctx, KWallet, err)
+	if err := startService(ctx, conn, KWallet, b.timeout(), k.version.name); err != nil {
+		return nil, k.present(err)
 	}
-	isOpen := func() error { return kwalletIsOpen(ctx, daemon, wallet) }
-	if p == noPrompt {
-		if err := isOpen(); err != nil {
-			return nil, err
-		}
-	}
-	k, err := openOnBus(KWallet, keyring.Config{ServiceName: wallet, KWalletAppID: "countersign", KWalletFolder: "countersign"})
-	if err != nil {
-		return nil, err
-	}
-	return kwallet{k, isOpen}, isOpen()
+	return k, k.open(p)
 }
 
-func kwalletIsOpen(ctx context.Context, daemon dbus.BusObject, wallet string) error {
+// findKWallet prefers a version that runs to one that the bus can start, and the
+// newer one.
+func findKWallet(ctx context.Context, conn busConn) (kwalletVersion, error) {
+	for _, list := range []string{"ListNames", "ListActivatableNames"} {
+		var names []string
+		if err := conn.bus(ctx, list).Store(&names); err != nil {
+			return kwalletVersion{}, busError(ctx, KWallet, err)
+		}
+		for _, v := range []kwalletVersion{kwallet6, kwallet5} {
+			if slices.Contains(names, v.name) {
+				return v, nil
+			}
+		}
+	}
+	return kwalletVersion{}, explain(signer.ErrUnavailable, KWallet, "no-service", "nothing on the D-Bus session bus provides it")
+}
+
+// present ends the search for a key if KWallet 6 fails: it is the desktop's own
+// store, and nobody knows whether it has the key. KWallet 5 ends when a person
+// switched it off; then its failure means that the store is not used.
+func (k *kwallet) present(err error) error {
+	if k.version == kwallet6 && errors.Is(err, signer.ErrUnavailable) {
+		return damaged(KWallet, "kwallet6", "%s is there and failed: %v", k.version.name, err)
+	}
+	return err
+}
+
+func (k *kwallet) open(p prompting) error {
+	if err := k.call("networkWallet").Store(&k.wallet); err != nil {
+		return err
+	}
+	if p == noPrompt {
+		if err := k.isOpen(); err != nil {
+			return err
+		}
+	}
+	if err := k.call("open", k.wallet, int64(0), kwalletFolder).Store(&k.handle); err != nil {
+		return err
+	}
+	return k.isOpen()
+}
+
+func (k *kwallet) isOpen() error {
 	var open bool
-	if err := daemon.CallWithContext(ctx, kwalletMethod+"isOpen", 0, wallet).Store(&open); err != nil {
-		return busError(ctx, KWallet, err)
+	if err := k.call("isOpen", k.wallet).Store(&open); err != nil {
+		return err
 	}
 	if !open {
-		return explain(signer.ErrLocked, KWallet, "locked", "the wallet %q is closed, or opening it was refused", wallet)
+		return explain(signer.ErrLocked, KWallet, "locked", "the wallet %q is closed, or opening it was refused", k.wallet)
 	}
 	return nil
 }
 
-func (k kwallet) Get(key string) (keyring.Item, error) {
-	item, err := k.Keyring.Get(key)
-	if errors.Is(err, keyring.ErrKeyNotFound) {
-		if err := k.isOpen(); err != nil {
-			return keyring.Item{}, err
-		}
+// Has implements has. A wallet that was closed meanwhile has no entries.
+func (k *kwallet) Has(key string) (has bool, err error) {
+	if err = k.call("hasEntry", k.handle, kwalletFolder, key, kwalletFolder).Store(&has); err != nil || has {
+		return has, err
 	}
+	return false, k.isOpen()
+}
+
+func (k *kwallet) Get(key string) (keyring.Item, error) {
+	if has, err := k.Has(key); err != nil || !has {
+		return keyring.Item{}, cmp.Or(err, keyring.ErrKeyNotFound)
+	}
+	var data []byte
+	if err := k.call("readEntry", k.handle, kwalletFolder, key, kwalletFolder).Store(&data); err != nil {
+		return keyring.Item{}, err
+	}
+	var item keyring.Item
+	err := json.Unmarshal(data, &item)
 	return item, err
 }
 
-// Remove says when there is nothing to remove.
-func (k kwallet) Remove(key string) error {
-	if _, err := k.Get(key); err != nil {
+func (k *kwallet) Set(item keyring.Item) error {
+	data, err := json.Marshal(item)
+	if err != nil {
 		return err
 	}
-	return k.Keyring.Remove(key)
+	return k.change("writeEntry", k.handle, kwalletFolder, item.Key, data, kwalletFolder)
+}
+
+// Remove says when there is nothing to remove.
+func (k *kwallet) Remove(key string) error {
+	if has, err := k.Has(key); err != nil || !has {
+		return cmp.Or(err, keyring.ErrKeyNotFound)
+	}
+	return k.change("removeEntry", k.handle, kwalletFolder, key, kwalletFolder)
+}
+
+func (k *kwallet) change(method string, args ...any) error {
+	var code int32
+	if err := k.call(method, args...).Store(&code); err != nil {
+		return err
+	}
+	if code != 0 {
+		return damaged(KWallet, "other", "%s failed with code %d", method, code)
+	}
+	return nil
+}
+
+func (k *kwallet) Keys() (keys []string, err error) {
+	err = k.call("entryList", k.handle, kwalletFolder, kwalletFolder).Store(&keys)
+	return keys, err
+}
+
+func (k *kwallet) call(method string, args ...any) *dbus.Call {
+	call := k.conn.call(k.ctx, k.version.name, k.version.path, "org.kde.KWallet."+method, args...)
+	call.Err = k.present(busError(k.ctx, KWallet, call.Err))
+	return call
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	probe   = "github.com/countersign/countersign/backends/keyring/internal/busprobe"
+	probe   = "github.com/countersign/countersign/backends/keyring/internal/nobus"
 	library = "github.com/godbus/dbus"
 	store   = "github.com/99designs/keyring"
 	backend = "github.com/countersign/countersign/backends/keyring"

@@ -21,7 +21,7 @@ type pass struct {
 // passPrefix is the folder in the password store that is ours.
 const passPrefix = "countersign"
 
-func openPass() (keyring.Keyring, error) {
+func openPass() (items, error) {
 	if _, err := exec.LookPath("pass"); err != nil {
 		return nil, explain(signer.ErrUnavailable, Pass, "pass", "the program is not installed")
 	}

@@ -14,10 +14,19 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// A ring is one opened store. Its methods take names of ours and return errors
-// of ours.
+// items are the items of one opened store. Errors are those of the store, or
+// explained.
+type items interface {
+	Get(key string) (keyring.Item, error) // keyring.ErrKeyNotFound if there is none
+	Set(item keyring.Item) error
+	Remove(key string) error
+	Keys() ([]string, error)
+}
+
+// A ring is one opened store. Its methods take names of keys and return explained
+// errors.
 type ring struct {
-	keyring.Keyring
+	items
 	store Store
 }
 
@@ -40,6 +49,39 @@ func (r ring) get(name string) ([]byte, error) {
 		return nil, r.explain(name, err)
 	}
 	return item.Data, nil
+}
+
+// has reports whether the store has an item of that name. Where the store can
+// tell, has does not read the item, since that may need a person.
+func (r ring) has(name string) (bool, error) {
+	var has bool
+	var err error
+	if store, ok := r.items.(interface{ Has(key string) (bool, error) }); ok {
+		has, err = store.Has(r.itemKey(name))
+	} else {
+		_, err = r.Get(r.itemKey(name))
+		has = err == nil
+	}
+	if errors.Is(err, keyring.ErrKeyNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, r.explain(name, err)
+	}
+	return has, nil
+}
+
+// absent returns an error in any case: signer.ErrNotFound, with which a search
+// goes on, or signer.ErrExists.
+func (r ring) absent(name string) error {
+	has, err := r.has(name)
+	switch {
+	case err != nil:
+		return err
+	case has:
+		return existsError(name)
+	}
+	return r.explain(name, keyring.ErrKeyNotFound)
 }
 
 func (r ring) explain(name string, err error) error {
@@ -109,14 +151,14 @@ func (r ring) remove(name string) error {
 	if err := r.Remove(r.itemKey(name)); err != nil {
 		return r.explain(name, err)
 	}
-	_, err := r.Get(r.itemKey(name))
-	if errors.Is(err, keyring.ErrKeyNotFound) {
-		return nil
-	}
+	has, err := r.has(name)
 	if err != nil {
-		return fmt.Errorf("%s: looking whether the key is gone: %w", r.store, classify(r.store, err))
+		return fmt.Errorf("%s: looking whether the key is gone: %w", r.store, err)
 	}
-	return damaged(r.store, "lost-write", "the store removed an item and still has one of that name")
+	if has {
+		return damaged(r.store, "lost-write", "the store removed an item and still has one of that name")
+	}
+	return nil
 }
 
 // names leaves out what is not ours.

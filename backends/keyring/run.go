@@ -60,12 +60,12 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	}
 }
 
-// contain turns a panic into an error. go-libsecret panics, on the goroutine
-// that called it, when the bus dies while it waits for a prompt.
+// contain turns a panic into an error: fn runs on a goroutine of its own, where
+// no caller can recover from it.
 func contain[T any](ctx context.Context, fn func(context.Context) (T, error)) (r result[T]) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.err = fmt.Errorf("the store's client library failed, as it does when the bus dies while a prompt is open: %v (docs/keychain.md#bus-died)", p)
+			r.err = fmt.Errorf("panic in the client of a key store: %v", p)
 		}
 	}()
 	val, err := fn(ctx)

@@ -2,10 +2,13 @@ package keyring
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/99designs/keyring"
 	"github.com/godbus/dbus"
@@ -13,25 +16,34 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+// The names are those of the Secret Service API, version 0.2
+// (https://specifications.freedesktop.org/secret-service-spec/0.2/).
 const (
 	secretsName = "org.freedesktop.secrets"
 	secretsPath = "/org/freedesktop/secrets"
 	service     = "org.freedesktop.Secret.Service."
 	collection  = "org.freedesktop.Secret.Collection."
 	secretItem  = "org.freedesktop.Secret.Item."
+
+	// profile is the attribute by which 99designs/keyring finds its items.
+	profile = "profile"
+
+	noObject dbus.ObjectPath = "/" // the API's "none"
 )
 
-// secretService is the default collection, usually "login", of the Secret
-// Service. Before 99designs/keyring gets to it, everything at which that would
-// hang, prompt or mistake one state for another has been dealt with.
+// A secretService is the default collection, usually "login", of the Secret
+// Service. Its items are those of 99designs/keyring, which has no client of its
+// own that is safe to use: go-libsecret takes no context, waits for signals that
+// it did not subscribe to, and panics when the bus ends while a prompt is open.
 type secretService struct {
-	keyring.Keyring
 	ctx        context.Context // of the operation that opened it
 	conn       busConn
-	collection dbus.BusObject
+	patience   time.Duration // how long a person has to unlock something; 0: nobody is there
+	limit      time.Duration // how long the operation may take
+	collection dbus.ObjectPath
 }
 
-func (b *Backend) openSecretService(ctx context.Context, p prompting) (keyring.Keyring, error) {
+func (b *Backend) openSecretService(ctx context.Context, p prompting) (items, error) {
 	conn, err := dialBus(ctx, SecretService)
 	if err != nil {
 		return nil, err
@@ -39,15 +51,14 @@ func (b *Backend) openSecretService(ctx context.Context, p prompting) (keyring.K
 	if err := startService(ctx, conn, SecretService, b.timeout(), secretsName); err != nil {
 		return nil, err
 	}
-	s := &secretService{ctx: ctx, conn: conn}
+	s := &secretService{ctx: ctx, conn: conn, limit: b.limit()}
+	if p == mayPrompt {
+		s.patience = max(b.PromptTimeout, 0)
+	}
 	if err := s.findCollection(); err != nil {
 		return nil, err
 	}
-	if err := s.unlock(b, p); err != nil {
-		return nil, err
-	}
-	s.Keyring, err = openOnBus(SecretService, keyring.Config{LibSecretCollectionName: s.collectionName()})
-	return s, err
+	return s, s.unlock(s.collection, "the keyring", collectionName(s.collection))
 }
 
 // findCollection asks three times: while a keyring is being written,
@@ -55,110 +66,206 @@ func (b *Backend) openSecretService(ctx context.Context, p prompting) (keyring.K
 // none.
 func (s *secretService) findCollection() error {
 	for range 3 {
-		var found dbus.ObjectPath
-		err := s.call(s.object(secretsPath), service+"ReadAlias", "default").Store(&found)
-		if err != nil {
-			return busError(s.ctx, SecretService, err)
+		if err := s.service("ReadAlias", "default").Store(&s.collection); err != nil {
+			return err
 		}
-		if found != "/" {
-			s.collection = s.object(found)
+		if s.collection != noObject {
 			return nil
 		}
+	}
+	if s.isKeePassXC() {
+		return explain(signer.ErrLocked, SecretService, "keepassxc-group", "KeePassXC runs and no open database has a group for other programs")
 	}
 	return explain(signer.ErrLocked, SecretService, "never-unlocked", "it runs and has no default keyring: it was never unlocked")
 }
 
-// collectionName undoes the escapes of an object path, as 99designs/keyring
-// does before it compares.
-func (s *secretService) collectionName() string {
-	name := path.Base(string(s.collection.Path()))
+func (s *secretService) isKeePassXC() bool {
+	owner := s.conn.owner(s.ctx, "org.keepassxc.KeePassXC.MainWindow")
+	return owner != "" && owner == s.conn.owner(s.ctx, secretsName)
+}
+
+// collectionName undoes the escapes of an object path.
+func collectionName(p dbus.ObjectPath) string {
+	name := path.Base(string(p))
 	if plain, err := url.PathUnescape(strings.ReplaceAll(name, "_", "%")); err == nil {
 		return plain
 	}
 	return name
 }
 
-// Get does not believe at once that an item is absent, for the reason that
-// findCollection has. And it reads an item that is no JSON of 99designs/keyring
-// as it is: secret-tool stores keys and passphrases so.
+// Has implements has.
+func (s *secretService) Has(key string) (bool, error) {
+	found, err := s.search(key)
+	return len(found) > 0, err
+}
+
+// Get reads an item of 99designs/keyring, or one that has the key or passphrase
+// as it is: secret-tool stores them so.
 func (s *secretService) Get(key string) (keyring.Item, error) {
-	item, err := s.Keyring.Get(key)
-	if !errors.Is(err, keyring.ErrKeyNotFound) && !isNotJSON(err) {
-		return item, err
+	object, err := s.find(key)
+	if err != nil {
+		return keyring.Item{}, err
 	}
-	items, searchErr := s.items(key)
-	if searchErr != nil {
-		return keyring.Item{}, searchErr
+	if err := s.unlock(object, "the item", key); err != nil {
+		return keyring.Item{}, err
 	}
-	if len(items) == 0 {
-		return keyring.Item{}, keyring.ErrKeyNotFound
+	secret, err := s.secret(object)
+	if err != nil {
+		return keyring.Item{}, err
 	}
-	if item, err = s.Keyring.Get(key); !isNotJSON(err) {
-		return item, err
+	var item keyring.Item
+	if err := json.Unmarshal(secret, &item); err != nil || item.Key == "" {
+		return keyring.Item{Key: key, Data: secret}, nil
 	}
-	data, err := s.secret(items[0])
-	return keyring.Item{Key: key, Data: data}, err
+	return item, nil
+}
+
+// Set creates an item and replaces none.
+func (s *secretService) Set(item keyring.Item) error {
+	data, err := json.Marshal(item)
+	if err != nil {
+		return err
+	}
+	session, err := s.session()
+	if err != nil {
+		return err
+	}
+	properties := map[string]dbus.Variant{
+		secretItem + "Label":      dbus.MakeVariant(item.Key),
+		secretItem + "Attributes": dbus.MakeVariant(map[string]string{profile: item.Key}),
+	}
+	var created, dialog dbus.ObjectPath
+	err = s.call(s.collection, collection+"CreateItem", properties, secret{Session: session, Value: data, ContentType: "application/json"}, false).Store(&created, &dialog)
+	if err != nil {
+		return err
+	}
+	return s.ask(dialog, "to store the item", item.Key)
 }
 
 // Remove says when there is nothing to remove.
 func (s *secretService) Remove(key string) error {
-	items, err := s.items(key)
+	object, err := s.find(key)
 	if err != nil {
 		return err
 	}
-	if len(items) == 0 {
-		return keyring.ErrKeyNotFound
+	var dialog dbus.ObjectPath
+	if err := s.call(object, secretItem+"Delete").Store(&dialog); err != nil {
+		return err
 	}
-	return s.Keyring.Remove(key)
+	return s.ask(dialog, "to delete the item", key)
 }
 
-// Keys goes by the attribute that Get looks for. 99designs/keyring goes by the
-// label, which anybody may change in a keyring manager.
+// Keys goes by the attribute that Get looks for, not by the label, which anybody
+// may change in a keyring manager.
 func (s *secretService) Keys() ([]string, error) {
-	all, err := s.collection.GetProperty(collection + "Items")
-	if err != nil {
+	var objects []dbus.ObjectPath
+	if err := s.property(s.collection, collection+"Items", &objects); err != nil {
 		return nil, err
 	}
-	paths, _ := all.Value().([]dbus.ObjectPath)
 	var keys []string
-	for _, p := range paths {
-		attributes, err := s.object(p).GetProperty(secretItem + "Attributes")
-		if err != nil {
+	for _, o := range objects {
+		var attributes map[string]string
+		err := s.property(o, secretItem+"Attributes", &attributes)
+		if _, answered := errors.AsType[dbus.Error](err); answered {
 			continue // removed meanwhile
 		}
-		if a, ok := attributes.Value().(map[string]string); ok && a["profile"] != "" {
-			keys = append(keys, a["profile"])
+		if err != nil {
+			return nil, err
+		}
+		if attributes[profile] != "" {
+			keys = append(keys, attributes[profile])
 		}
 	}
 	return keys, nil
 }
 
-func (s *secretService) items(key string) ([]dbus.ObjectPath, error) {
-	var items []dbus.ObjectPath
-	err := s.call(s.collection, collection+"SearchItems", map[string]string{"profile": key}).Store(&items)
-	return items, err
+// find returns the first item of that name.
+func (s *secretService) find(key string) (dbus.ObjectPath, error) {
+	found, err := s.search(key)
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return found[0], nil
+	}
+	if other := s.elsewhere(key); other != "" {
+		return "", explain(signer.ErrNotFound, SecretService, "another-keyring", "the default keyring %q has no item %q, and the keyring %q has one", collectionName(s.collection), key, other)
+	}
+	return "", keyring.ErrKeyNotFound
 }
 
-func (s *secretService) secret(item dbus.ObjectPath) ([]byte, error) {
-	var output dbus.Variant
-	var session dbus.ObjectPath
-	err := s.call(s.object(secretsPath), service+"OpenSession", "plain", dbus.MakeVariant("")).Store(&output, &session)
+// search does not believe at once that there is no item, for the reason that
+// findCollection has.
+func (s *secretService) search(key string) ([]dbus.ObjectPath, error) {
+	for range 3 {
+		var found []dbus.ObjectPath
+		err := s.call(s.collection, collection+"SearchItems", map[string]string{profile: key}).Store(&found)
+		if err != nil {
+			return nil, err
+		}
+		// KeePassXC has no path for an item in its recycle bin.
+		found = slices.DeleteFunc(found, func(p dbus.ObjectPath) bool { return p == noObject })
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, nil
+}
+
+// elsewhere returns the name of another collection that has the item, or "".
+func (s *secretService) elsewhere(key string) string {
+	var unlocked, locked []dbus.ObjectPath
+	if err := s.service("SearchItems", map[string]string{profile: key}).Store(&unlocked, &locked); err != nil {
+		return ""
+	}
+	for _, o := range append(unlocked, locked...) {
+		if parent := dbus.ObjectPath(path.Dir(string(o))); o != noObject && parent != s.collection {
+			return collectionName(parent)
+		}
+	}
+	return ""
+}
+
+// A secret is the API's structure of that name, in the session's encoding.
+type secret struct {
+	Session           dbus.ObjectPath
+	Parameters, Value []byte
+	ContentType       string
+}
+
+func (s *secretService) secret(object dbus.ObjectPath) ([]byte, error) {
+	session, err := s.session()
 	if err != nil {
 		return nil, err
 	}
-	var secret struct {
-		Session           dbus.ObjectPath
-		Parameters, Value []byte
-		ContentType       string
+	var found secret
+	err = s.call(object, secretItem+"GetSecret", session).Store(&found)
+	return found.Value, err
+}
+
+// session opens one without encryption: no other user can read this connection.
+func (s *secretService) session() (session dbus.ObjectPath, err error) {
+	var output dbus.Variant
+	err = s.service("OpenSession", "plain", dbus.MakeVariant("")).Store(&output, &session)
+	return session, err
+}
+
+func (s *secretService) service(method string, args ...any) *dbus.Call {
+	return s.call(secretsPath, service+method, args...)
+}
+
+func (s *secretService) property(object dbus.ObjectPath, name string, value any) error {
+	dot := strings.LastIndex(name, ".")
+	var v dbus.Variant
+	err := s.call(object, "org.freedesktop.DBus.Properties.Get", name[:dot], name[dot+1:]).Store(&v)
+	if err != nil {
+		return err
 	}
-	err = s.call(s.object(item), secretItem+"GetSecret", session).Store(&secret)
-	return secret.Value, err
+	return dbus.Store([]any{v.Value()}, value)
 }
 
-func (s *secretService) object(p dbus.ObjectPath) dbus.BusObject {
-	return s.conn.Object(secretsName, p)
-}
-
-func (s *secretService) call(o dbus.BusObject, method string, args ...any) *dbus.Call {
-	return o.CallWithContext(s.ctx, method, 0, args...)
+func (s *secretService) call(object dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	call := s.conn.call(s.ctx, secretsName, object, method, args...)
+	call.Err = busError(s.ctx, SecretService, call.Err)
+	return call
 }

@@ -20,7 +20,7 @@ type Store string
 // one may ask for a passphrase on a terminal, the other forgets at a reboot.
 const (
 	SecretService Store = "secret-service" // Linux: gnome-keyring, KeePassXC, KWallet 6
-	KWallet       Store = "kwallet"        // Linux: KWallet 5
+	KWallet       Store = "kwallet"        // Linux: KWallet 5 and 6
 	KeyCtl        Store = "keyctl"         // Linux: the kernel's keyring of the user
 	Keychain      Store = "keychain"       // macOS, in builds with cgo
 	WinCred       Store = "wincred"        // Windows: the Credential Manager
@@ -110,23 +110,23 @@ func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) 
 	if err := checkPlatform(s, runtime.GOOS, cgoEnabled); err != nil {
 		return ring{}, err
 	}
-	var k keyring.Keyring
+	var i items
 	var err error
 	switch s {
 	case SecretService:
-		k, err = b.openSecretService(ctx, p)
+		i, err = b.openSecretService(ctx, p)
 	case KWallet:
-		k, err = b.openKWallet(ctx, p)
+		i, err = b.openKWallet(ctx, p)
 	case KeyCtl:
-		k, err = openKeyCtl()
+		i, err = openKeyCtl()
 	case Keychain:
-		k, err = openKeychain()
+		i, err = openKeychain()
 	case WinCred:
-		k, err = openWinCred()
+		i, err = openWinCred()
 	case Pass:
-		k, err = openPass()
+		i, err = openPass()
 	}
-	return ring{k, s}, classify(s, err)
+	return ring{i, s}, classify(s, err)
 }
 
 // open99 opens one store of 99designs/keyring: of several, it would hide why it
@@ -143,14 +143,21 @@ func joinPassed(passed []error) error {
 		return passed[0]
 	}
 	kind := signer.ErrUnavailable
-	var texts []string
 	for _, err := range passed {
 		if errors.Is(err, signer.ErrNotFound) {
 			kind = signer.ErrNotFound
 		}
+	}
+	return fmt.Errorf("%w: in none of %d stores: %s", kind, len(passed), joinTexts(passed))
+}
+
+// joinTexts returns the texts of errors on one line.
+func joinTexts(errs []error) string {
+	var texts []string
+	for _, err := range errs {
 		texts = append(texts, err.Error())
 	}
-	return fmt.Errorf("%w: in none of %d stores: %s", kind, len(passed), strings.Join(texts, "; "))
+	return strings.Join(texts, "; ")
 }
 
 func storeNames(stores []Store) string {

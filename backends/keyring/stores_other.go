@@ -12,14 +12,14 @@ import (
 // D-Bus library that 99designs/keyring pins does not compile on FreeBSD, NetBSD
 // and wasm, so only _linux.go files import it.
 
-func (b *Backend) openSecretService(context.Context, prompting) (keyring.Keyring, error) {
+func (b *Backend) openSecretService(context.Context, prompting) (items, error) {
 	return nil, keyring.ErrNoAvailImpl
 }
 
-func (b *Backend) openKWallet(context.Context, prompting) (keyring.Keyring, error) {
+func (b *Backend) openKWallet(context.Context, prompting) (items, error) {
 	return nil, keyring.ErrNoAvailImpl
 }
 
-func openKeyCtl() (keyring.Keyring, error) { return nil, keyring.ErrNoAvailImpl }
+func openKeyCtl() (items, error) { return nil, keyring.ErrNoAvailImpl }
 
 func classifyBus(Store, error) error { return nil }

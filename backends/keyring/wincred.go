@@ -14,7 +14,7 @@ const maxBlob = 2560
 // incorrect".
 type winCred struct{ keyring.Keyring }
 
-func openWinCred() (keyring.Keyring, error) {
+func openWinCred() (items, error) {
 	// The credential "countersign:key:NAME", as the Credential Manager shows it.
 	k, err := open99(WinCred, keyring.Config{WinCredPrefix: "countersign", ServiceName: "key"})
 	return winCred{k}, err

@@ -99,14 +99,14 @@ func (w *working) do(o order) (r outcome, err error) {
 		k, err = w.Generate(ctx, o.Name)
 	case "delete":
 		err = w.Delete(ctx, o.Name)
+	case "passphrase":
+		_, err = w.Passphrase(o.Name)(ctx, "")
 	case "list":
 		var infos []signer.Info
 		infos, err = w.List(ctx)
 		for _, i := range infos {
 			r.Names = append(r.Names, i.Name)
 		}
-	case "library":
-		err = keyring.LibraryGet(ctx, w.Backend, o.Name)
 	}
 	if k != nil {
 		r.Key = ssh.FingerprintSHA256(k.PublicKey())

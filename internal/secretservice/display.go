@@ -11,16 +11,19 @@ import (
 	"time"
 )
 
-// A Display is an X server that nobody sees, with a person at it.
+// A Display is an X server that nobody sees. Its methods answer the prompts of
+// one program, as a person would.
 type Display struct {
-	t    testing.TB
-	name string
+	t       testing.TB
+	name    string
+	prompts []string // what xdotool searches for to find the prompts
 }
 
-// StartDisplay starts a display. It ends with the test.
+// StartDisplay starts a display. Its methods answer the prompts of gnome-keyring.
+// It ends with the test.
 func StartDisplay(t testing.TB) *Display {
 	t.Helper()
-	Require(t, "Xvfb", "xdotool", "gnome-keyring-daemon")
+	Require(t, "Xvfb", "xdotool")
 	// Without -noreset, the server starts over whenever its last client leaves,
 	// and takes along a prompt that is just connecting.
 	cmd := exec.Command("Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "640x480x24", "-nolisten", "tcp")
@@ -36,7 +39,7 @@ func StartDisplay(t testing.TB) *Display {
 	if err != nil {
 		t.Fatalf("Xvfb did not start: %v", err)
 	}
-	return &Display{t, ":" + strings.TrimSpace(number)}
+	return &Display{t, ":" + strings.TrimSpace(number), []string{"--class", "gcr-prompter"}}
 }
 
 // Env is what a Session needs to show its prompts here.
@@ -61,7 +64,7 @@ func (d *Display) Answer(password string) {
 			d.xdotool("key", "Return")
 		}
 		for range 100 {
-			if !d.isOpen() {
+			if !d.IsOpen() {
 				return true
 			}
 		}
@@ -69,31 +72,51 @@ func (d *Display) Answer(password string) {
 	})
 }
 
+// Allow answers the open prompt with yes.
+func (d *Display) Allow() {
+	d.t.Helper()
+	d.press("Return")
+}
+
+// AllowDelete answers KeePassXC's question whether to delete an item with yes,
+// which is left of the default answer. A key may be lost while the window is
+// being drawn, so it is pressed more than once.
+func (d *Display) AllowDelete() {
+	d.t.Helper()
+	d.press("Left", "Left", "Left", "Return")
+}
+
 // Dismiss closes the open prompt as the Escape key does.
 func (d *Display) Dismiss() {
+	d.t.Helper()
+	d.press("Escape")
+}
+
+func (d *Display) press(keys ...string) {
 	d.t.Helper()
 	d.AwaitPrompt()
 	d.until("the prompt stays open", func() bool {
 		if d.focus() {
-			d.xdotool("key", "Escape")
+			d.xdotool(append([]string{"key"}, keys...)...)
 		}
-		return !d.isOpen()
+		return !d.IsOpen()
 	})
 }
 
 // AwaitNoPrompt returns once no prompt is open any more.
 func (d *Display) AwaitNoPrompt() {
 	d.t.Helper()
-	d.until("the prompt stays open", func() bool { return !d.isOpen() })
+	d.until("the prompt stays open", func() bool { return !d.IsOpen() })
 }
 
-func (d *Display) isOpen() bool {
-	return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter")
-}
+// IsOpen reports whether a prompt is open.
+func (d *Display) IsOpen() bool { return d.xdotool(d.search()...) }
 
 // focus does what a window manager would.
-func (d *Display) focus() bool {
-	return d.xdotool("search", "--onlyvisible", "--class", "gcr-prompter", "windowfocus")
+func (d *Display) focus() bool { return d.xdotool(append(d.search(), "windowfocus")...) }
+
+func (d *Display) search() []string {
+	return append([]string{"search", "--onlyvisible"}, d.prompts...)
 }
 
 // until asks again and again. Each question takes a process, and so some

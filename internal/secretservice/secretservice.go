@@ -1,5 +1,5 @@
-// Package secretservice runs a private D-Bus session bus with a gnome-keyring
-// for tests: nothing of the user's own session is touched.
+// Package secretservice runs a private D-Bus session bus with gnome-keyring or
+// KeePassXC for tests. It does not touch the user's own session.
 package secretservice
 
 import (
@@ -25,7 +25,7 @@ func Require(t testing.TB, programs ...string) {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("%s is not installed, and CI tests everything", program)
 		}
-		t.Skipf("%s is not installed: on Debian, run: apt-get install --no-install-recommends dbus gnome-keyring libsecret-tools pass gnupg xvfb xdotool", program)
+		t.Skipf("%s is not installed: on Debian, run: apt-get install --no-install-recommends dbus gnome-keyring libsecret-tools keepassxc pass gnupg xvfb xdotool", program)
 	}
 }
 
@@ -44,7 +44,7 @@ type Session struct {
 func Start(t testing.TB) *Session {
 	t.Helper()
 	s := StartBus(t)
-	s.StartKeyring("password")
+	s.StartKeyring(Password)
 	return s
 }
 
@@ -52,13 +52,13 @@ func Start(t testing.TB) *Session {
 // environment of what runs on the bus, such as a DISPLAY.
 func StartBus(t testing.TB, extra ...string) *Session {
 	t.Helper()
-	Require(t, "dbus-daemon", "gnome-keyring-daemon")
+	Require(t, "dbus-daemon", "dbus-send")
 	dir, err := os.MkdirTemp("", "bus") // short: a socket's path has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &Session{t: t, dir: dir, extra: extra}
-	for _, sub := range []string{"run", "data", "services", "tmp"} {
+	for _, sub := range []string{"run", "data", "services", "policy.d", "tmp"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +81,7 @@ func (s *Session) startBus() {
   <type>session</type>
   <listen>unix:path=%[1]s/bus</listen>
   <servicedir>%[1]s/services</servicedir>
+  <includedir>%[1]s/policy.d</includedir>
   <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 </busconfig>`, s.dir), 0o600)
 	if err != nil {
@@ -107,6 +108,7 @@ func (s *Session) startBus() {
 // neither.
 func (s *Session) StartKeyring(password string) {
 	s.t.Helper()
+	Require(s.t, "gnome-keyring-daemon")
 	args := []string{"gnome-keyring-daemon", "--foreground", "--components=secrets"}
 	want := "/org/freedesktop/secrets"
 	if password != "" {
@@ -116,6 +118,14 @@ func (s *Session) StartKeyring(password string) {
 	s.daemon = s.start(password, args...)
 	s.await(want, "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
 		"org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Service", "string:Collections")
+}
+
+// AddPolicy adds rules to the policy of the bus, such as
+// <deny send_interface="..."/>.
+func (s *Session) AddPolicy(rules string) {
+	s.t.Helper()
+	s.write("policy.d/extra.conf", "<busconfig><policy context=\"mandatory\">"+rules+"</policy></busconfig>")
+	s.reload()
 }
 
 // StartDaemon starts another program that provides name on the bus. It ends with
