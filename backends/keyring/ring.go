@@ -56,7 +56,9 @@ func (r ring) get(name string) ([]byte, error) {
 func (r ring) has(name string) (bool, error) {
 	var has bool
 	var err error
-	if store, ok := r.items.(interface{ Has(key string) (bool, error) }); ok {
+	if store, ok := r.items.(interface {
+		Has(key string) (bool, error)
+	}); ok {
 		has, err = store.Has(r.itemKey(name))
 	} else {
 		_, err = r.Get(r.itemKey(name))
