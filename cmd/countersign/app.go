@@ -11,6 +11,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -28,6 +29,7 @@ const (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	terminal       *terminal.Terminal
 
 	key     string        // --key
 	timeout time.Duration // --timeout

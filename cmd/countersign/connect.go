@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/ollama"
 )
 
@@ -96,7 +97,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 // waitForUser shows page, unless the key is accepted already, and asks until it
 // is. Only a server that has answered once is forgiven a failure.
 func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page string, browse bool) error {
-	waiting := &progress{app: a, text: fmt.Sprintf("waiting until %s accepts %s", acc.server, fingerprint)}
+	waiting := &terminal.Progress{Out: a.notes(), Text: fmt.Sprintf("waiting until %s accepts %s", acc.server, fingerprint)}
 	shown := false
 	var last error
 	ask := func() (string, error) {
@@ -114,10 +115,10 @@ func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page st
 			shown = true
 			a.show(page, browse)
 		}
-		waiting.show()
+		waiting.Show()
 	}
 	name, err := backoff.Retry(ctx, ask, backoff.WithBackOff(pollInterval()), backoff.WithNotify(again), backoff.WithMaxElapsedTime(0))
-	waiting.end()
+	waiting.End()
 	switch {
 	case err != nil && ctx.Err() != nil && last != nil:
 		return fmt.Errorf("stopped waiting, %s: %w; run this again to go on", a.why(ctx), last)
@@ -143,8 +144,8 @@ func (a *app) why(ctx context.Context) string {
 // show prints the page's address, and opens it where somebody is.
 func (a *app) show(page string, browse bool) {
 	fmt.Fprintln(a.stdout, page)
-	if browse && a.canBrowse() {
-		a.openBrowser(page)
+	if browse && terminal.CanBrowse(a.stdout, a.stderr) {
+		terminal.OpenBrowser(page, func(err error) { a.note("\nno browser opens (%v): open the address above\n", err) })
 	}
 }
 

@@ -83,7 +83,7 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	d := &doctor{query: query, canAsk: a.hasTerminal()}
+	d := &doctor{query: query, canAsk: a.terminal.IsPresent()}
 	if len(args) > 0 {
 		d.target = args[0]
 	}

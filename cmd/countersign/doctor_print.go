@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/fatih/color"
+
+	"github.com/countersign/countersign/internal/terminal"
 )
 
 // printFindings leaves room for the longest state and check before what was
@@ -38,7 +40,7 @@ func (a *app) colour(s state) *color.Color {
 		stateWarning: color.New(color.FgYellow),
 		stateProblem: color.New(color.FgRed, color.Bold),
 	}[s]
-	if !isTerminal(a.stdout) {
+	if !terminal.Is(a.stdout) {
 		c.DisableColor()
 	}
 	return c

@@ -60,7 +60,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 	if err != nil {
 		return err
 	}
-	if err := a.checkAsk(yes); err != nil {
+	if err := a.checkConfirm(yes); err != nil {
 		return err
 	}
 	pub, err := a.writeCopy(ctx, keys, from, to, flags)
@@ -70,7 +70,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 	if err := a.printKey(pub); err != nil {
 		return err
 	}
-	err = a.ask(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
+	err = a.confirm(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
 	if err == nil { // another key may have replaced the source while the person read the question
 		_, err = openSame(ctx, withEmptyCache(keys), from, pub)
 	}

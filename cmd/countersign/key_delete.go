@@ -36,7 +36,7 @@ func (a *app) deleteKey(ctx context.Context, ref string, yes bool) error {
 	}
 	question, err := deleteQuestion(ctx, a.quietBackends(), ref)
 	if err == nil {
-		err = a.ask(ctx, yes, question)
+		err = a.confirm(ctx, yes, question)
 	}
 	if err == nil {
 		err = store.Delete(ctx, name)

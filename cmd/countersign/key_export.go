@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -42,8 +43,8 @@ func (a *app) exportKey(ctx context.Context, ref string, flags *keyFileFlags, ye
 	if err != nil {
 		return err
 	}
-	if isTerminal(a.stdout) {
-		if err := a.ask(ctx, yes, "Show the private key on this terminal?"); err != nil {
+	if terminal.Is(a.stdout) {
+		if err := a.confirm(ctx, yes, "Show the private key on this terminal?"); err != nil {
 			return signer.Wrap("export", ref, err)
 		}
 	}

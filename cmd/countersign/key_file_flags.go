@@ -33,10 +33,10 @@ func (f *keyFileFlags) passphrase(a *app) (signer.PassphraseFunc, error) {
 	switch {
 	case f.prompt && f.source.read != nil:
 		return nil, usageError{errors.New("the new passphrase comes from one place: give one of the flags")}
-	case f.prompt && !a.hasTerminal():
+	case f.prompt && !a.terminal.IsPresent():
 		return nil, usageError{errors.New("no terminal to ask on: give --new-passphrase-file or --new-passphrase-fd")}
 	case f.prompt:
-		return askOnce(a.askNew), nil
+		return askOnce(a.terminal.AskNewHidden), nil
 	case f.source.read != nil:
 		_, err := f.source.read()
 		return f.source.answer, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -60,7 +61,7 @@ func (a *app) readKey(ctx context.Context, passphrase signer.PassphraseFunc, pat
 		}
 		return key, nil
 	}
-	if isTerminal(a.stdin) {
+	if terminal.Is(a.stdin) {
 		return nil, usageError{errors.New("stdin is a terminal: name the key's FILE, or pipe the key in")}
 	}
 	data, err := a.readStdin(ctx, keyfile.MaxSize)

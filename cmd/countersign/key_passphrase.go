@@ -43,8 +43,8 @@ func (a *app) keepPassphrase(ctx context.Context, ref string) error {
 	}
 	ask := a.unlock.answer
 	if a.unlock.read == nil {
-		ask = a.askNew
-		if !a.hasTerminal() {
+		ask = a.terminal.AskNewHidden
+		if !a.terminal.IsPresent() {
 			return usageError{errors.New("no terminal to ask on: give --passphrase-file or --passphrase-fd")}
 		}
 	}

@@ -3,8 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -20,35 +20,15 @@ func (a *app) printJSON(v any) error {
 
 // note tells a person what is going on, unless --quiet is given.
 func (a *app) note(format string, args ...any) {
-	if !a.quiet {
-		fmt.Fprintf(a.stderr, format, args...)
-	}
+	fmt.Fprintf(a.notes(), format, args...)
 }
 
-// progress shows that something is waited for: one note, and below it on a
-// terminal a line that counts the time. It is short: one that is wider than the
-// terminal could not be written over.
-type progress struct {
-	app   *app
-	text  string
-	since time.Time // zero until it is shown
-}
-
-func (p *progress) show() {
-	if p.since.IsZero() {
-		p.since = time.Now()
-		p.app.note("%s\n", p.text)
+// notes returns the stream for notes, which drops them if --quiet is given.
+func (a *app) notes() io.Writer {
+	if a.quiet {
+		return io.Discard
 	}
-	if isTerminal(p.app.stderr) {
-		p.app.note("\r(%v) ", time.Since(p.since).Round(time.Second))
-	}
-}
-
-// end leaves the line for what comes next.
-func (p *progress) end() {
-	if !p.since.IsZero() && isTerminal(p.app.stderr) {
-		p.app.note("\n")
-	}
+	return a.stderr
 }
 
 // printsKey gives a command that prints a public key the choice of its form.

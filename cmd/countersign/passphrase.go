@@ -101,25 +101,6 @@ func readSecret(f *os.File) (string, error) {
 	return text, nil
 }
 
-// askNew asks twice: nobody sees what is typed.
-func (a *app) askNew(ctx context.Context, prompt string) ([]byte, error) {
-	first, err := a.askHidden(ctx, prompt)
-	if err != nil {
-		return nil, err
-	}
-	if len(first) == 0 {
-		return nil, errors.New("the passphrase is empty")
-	}
-	second, err := a.askHidden(ctx, "the same again")
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first, second) {
-		return nil, errors.New("the two passphrases differ")
-	}
-	return first, nil
-}
-
 // askOnce returns a function that asks at its first call and repeats the answer at
 // later ones. It is not safe for concurrent use.
 func askOnce(ask signer.PassphraseFunc) signer.PassphraseFunc {

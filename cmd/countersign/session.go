@@ -50,7 +50,7 @@ func (a *app) load() (*config.Config, backends.Set, error) {
 		return nil, backends.Set{}, a.session.err
 	}
 	keys := a.session.config.Backends()
-	if keys.Keyring.PromptTimeout == 0 && a.hasTerminal() {
+	if keys.Keyring.PromptTimeout == 0 && a.terminal.IsPresent() {
 		keys.Keyring.PromptTimeout = promptTimeout
 	}
 	keys.Env = a.session.env

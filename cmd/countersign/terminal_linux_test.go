@@ -3,17 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/countersign/countersign/internal/terminal/terminaltest"
 )
 
 // A person sits at a terminal, where a command runs.
@@ -34,10 +38,16 @@ func sit(t *testing.T, args ...string) *person {
 // sitWith starts a command at a terminal of its own.
 func sitWith(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	terminal, program := openTerminal(t)
+	terminal, program := terminaltest.Open(t)
 	defer program.Close()
+	return sitAt(t, terminal, program, env, args...)
+}
+
+// sitAt starts a command at the terminal with these ends.
+func sitAt(t *testing.T, terminal, program *os.File, env []string, args ...string) *person {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, program, program, program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -45,30 +55,6 @@ func sitWith(t *testing.T, env []string, args ...string) *person {
 		t.Fatal(err)
 	}
 	return &person{t: t, ctx: ctx, terminal: terminal, cmd: cmd}
-}
-
-// openTerminal returns both ends of a new terminal: the screen and keyboard, and
-// what a program has of them.
-func openTerminal(t *testing.T) (terminal, program *os.File) {
-	t.Helper()
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	fd := int(terminal.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return terminal, program
 }
 
 // await reads the screen until text is on it.
@@ -83,13 +69,27 @@ func (p *person) await(text string) {
 	}
 }
 
-func (p *person) enter(text string) { fmt.Fprintln(p.terminal, text) }
+func (p *person) enter(text string) { p.press(text + "\n") }
+
+func (p *person) press(keys string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.terminal, keys); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+}
 
 // awaitHidden returns once what is typed is not shown: a person does not type as
 // fast as the program goes on.
 func (p *person) awaitHidden() {
 	p.t.Helper()
-	for echoes(p.t, p.terminal) {
+	for terminaltest.Echoes(p.t, p.terminal) {
 		if p.ctx.Err() != nil {
 			p.t.Fatal("the terminal shows what is typed")
 		}
@@ -112,7 +112,7 @@ func TestTypedPassphrasesAreHidden(t *testing.T) {
 	if strings.Contains(p.screen.String(), "correct") {
 		t.Errorf("the passphrase is on the screen:\n%s", &p.screen)
 	}
-	if !echoes(t, p.terminal) {
+	if !terminaltest.Echoes(t, p.terminal) {
 		t.Error("the terminal shows nothing that is typed any more")
 	}
 }
@@ -139,35 +139,70 @@ func TestWhatIsDeletedIsWhatWasCopied(t *testing.T) {
 	}
 }
 
-// echoes reports whether the terminal shows what is typed.
-func echoes(t *testing.T, terminal *os.File) bool {
-	t.Helper()
-	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return state.Lflag&unix.ECHO != 0
+// hiddenPrompts has a command line for each command with a hidden prompt. DIR is a
+// directory of keys, IMAGE a URL of the registry ORIGIN.
+var hiddenPrompts = []struct{ line, prompt string }{
+	{"get --key file:DIR/locked IMAGE", "passphrase for key"},
+	{"token --key file:DIR/locked IMAGE", "passphrase for key"},
+	{"sign --key file:DIR/locked", "passphrase for key"},
+	{"connect --key file:DIR/locked ORIGIN", "passphrase for key"},
+	{"key export --yes file:DIR/locked", "passphrase for key"},
+	{"key import file:DIR/new DIR/locked", "passphrase for key"},
+	{"key copy file:DIR/locked file:DIR/new", "passphrase for key"},
+	{"key generate --new-passphrase file:DIR/new", "new passphrase"},
+	{"key copy --new-passphrase file:DIR/open file:DIR/new", "new passphrase"},
+	{"key passphrase keyring:new", "passphrase of the key files"},
 }
 
-// TestProgressRewritesItsLine has a text that is wider than a terminal, where
-// writing over it would leave a line behind each time.
-func TestProgressRewritesItsLine(t *testing.T) {
-	person, program := openTerminal(t)
-	text := "waiting until " + strings.Repeat("x", 100)
-	synctest.Test(t, func(*testing.T) {
-		p := &progress{app: &app{stderr: program}, text: text}
-		p.show()
-		time.Sleep(12 * time.Second)
-		p.show()
-		p.end()
-	})
-	program.Close()
-	screen := make([]byte, 4096)
-	n, err := person.Read(screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := text + "\r\n\r(0s) \r(12s) \r\n"; string(screen[:n]) != want {
-		t.Errorf("got %q, want %q", screen[:n], want)
+// endings are the ways to end a command while its prompt is open and half a
+// passphrase is typed.
+var endings = map[string]struct {
+	flag string
+	end  func(p *person)
+}{
+	"Ctrl-C":      {end: func(p *person) { p.press("half\x03") }},
+	"Ctrl-Z":      {end: func(p *person) { p.press("half\x1a\x1c\x03") }}, // they must not end it without clean-up
+	"^D":          {end: func(p *person) { p.press("half\x04\x04") }},
+	"^D at once":  {end: func(p *person) { p.press("\x04") }},
+	"SIGTERM":     {end: func(p *person) { p.press("half"); p.signal(syscall.SIGTERM) }},
+	"two SIGTERM": {end: func(p *person) { p.signal(syscall.SIGTERM); p.signal(syscall.SIGTERM) }},
+	"SIGHUP":      {end: func(p *person) { p.press("half"); p.signal(syscall.SIGHUP) }},
+	"--timeout":   {flag: " --timeout 2s", end: func(p *person) { p.press("half") }},
+}
+
+// TestTerminalKeepsItsEcho ends every command in every way at its hidden prompt. The
+// terminal is then as it was before, and nothing typed is left for the shell.
+func TestTerminalKeepsItsEcho(t *testing.T) {
+	sh := shell{t, t.TempDir(), os.Environ()}
+	writeFile(t, filepath.Join(sh.dir, "passphrase"), "correct")
+	writeFile(t, filepath.Join(sh.dir, "message"), "POST,/api/me?ts=1700000000")
+	sh.run(0, "", "countersign", "key", "generate", "--new-passphrase-file", "passphrase", "file:locked")
+	sh.run(0, "", "countersign", "key", "generate", "file:open")
+	registry := startDemoRegistry(t)
+	words := strings.NewReplacer("DIR", sh.dir, "IMAGE", registry.URL+"/v2/library/demo/manifests/latest", "ORIGIN", registry.URL)
+	for _, command := range hiddenPrompts {
+		for name, ending := range endings {
+			t.Run(command.line+" "+name, func(t *testing.T) {
+				t.Parallel()
+				line := words.Replace("countersign " + command.line + ending.flag)
+				terminal, program := terminaltest.Open(t)
+				defer program.Close()
+				before := terminaltest.State(t, terminal)
+				p := sitAt(t, terminal, program, os.Environ(), "sh", "-c", "exec "+line+" <"+sh.dir+"/message")
+				p.await(command.prompt)
+				p.awaitHidden()
+				ending.end(p)
+				_ = p.cmd.Wait()
+				if code := p.cmd.ProcessState.ExitCode(); code <= 0 && name != "two SIGTERM" || strings.HasPrefix(name, "^D") && code != exitLocked {
+					t.Errorf("%v\n%s", p.cmd.ProcessState, &p.screen)
+				}
+				if diff := cmp.Diff(before, terminaltest.State(t, terminal)); diff != "" {
+					t.Errorf("the terminal is not as before (-before +after):\n%s", diff)
+				}
+				if n, err := unix.IoctlGetInt(int(program.Fd()), unix.TIOCINQ); n != 0 || err != nil {
+					t.Errorf("%d typed characters are left for the shell, %v", n, err)
+				}
+			})
+		}
 	}
 }
