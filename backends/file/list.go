@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
@@ -46,11 +45,6 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 		}
 	}
 	return infos, nil
-}
-
-// isTemp knows what is being written, or was when a process was killed.
-func isTemp(name string) bool {
-	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
 // describe tells what it can of the private key at path without its passphrase.

@@ -146,8 +146,8 @@ func checkPair(t *testing.T, dir string, pub ssh.PublicKey) {
 	}
 }
 
-// A process that is killed while it generates leaves no key or a whole one,
-// and nothing that is in the way of the next.
+// A process that is killed while it generates leaves no key or a whole one. The
+// next process that generates a key in the directory removes everything else.
 func TestKilledWhileGenerating(t *testing.T) {
 	rounds := 200
 	if testing.Short() || runtime.GOOS == "windows" { // to start a process takes Wine long
@@ -167,6 +167,14 @@ func TestKilledWhileGenerating(t *testing.T) {
 		c.cmd.Wait()
 
 		left := checkKilled(t, dir)
+		if _, err := new(file.Backend).Generate(t.Context(), filepath.Join(dir, "next")); err != nil {
+			t.Fatal(err)
+		}
+		for name := range tree(t, dir) {
+			if strings.HasPrefix(name, ".") {
+				t.Errorf("%s is there after the next key was generated", name)
+			}
+		}
 		seen[left]++
 		switch left {
 		case "nothing":

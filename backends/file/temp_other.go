@@ -10,6 +10,11 @@ import (
 
 func createTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPrefix+"*"+tempSuffix) }
 
+// openTemp opens a temporary file that another process made.
+func openTemp(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+}
+
 // syncDir makes the names in dir durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -41,34 +41,36 @@ func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) (si
 
 // write makes both files complete and on disk under temporary names before they
 // get their own, the key first. Wherever the process is killed, there is no key
-// or a whole one, and at worst a temporary file that nothing reads.
+// or a whole one, and at worst a temporary file that the next call removes.
 func write(path string, private, public []byte, pubThere bool) error {
-	if err := makeDir(filepath.Dir(path)); err != nil {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
 		return denied(err)
 	}
-	keyTemp, err := writeTemp(path, private, 0o600)
+	removeAbandoned(dir)
+	keyTemp, err := writeTemp(dir, private, 0o600)
 	if err != nil {
 		return denied(err)
 	}
-	defer os.Remove(keyTemp)
-	pubTemp, err := writeTemp(path, public, 0o644)
+	defer removeTemp(keyTemp)
+	pubTemp, err := writeTemp(dir, public, 0o644)
 	if err != nil {
 		return denied(err)
 	}
-	defer os.Remove(pubTemp)
+	defer removeTemp(pubTemp)
 
-	if err := checkHidden(keyTemp); err != nil {
+	if err := checkHidden(keyTemp.Name()); err != nil {
 		return err
 	}
-	if err := place(keyTemp, path); err != nil {
+	if err := place(keyTemp.Name(), path); err != nil {
 		return denied(err)
 	}
 	if !pubThere {
-		if err := place(pubTemp, path+".pub"); err != nil {
+		if err := place(pubTemp.Name(), path+".pub"); err != nil {
 			return fmt.Errorf("key file %s is written, its public half is not: %w", path, err)
 		}
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(dir)
 }
 
 // checkFree returns ErrExists if there is anything at path, or at path.pub
@@ -94,34 +96,6 @@ func taken(path string) error {
 		return fmt.Errorf("%w: %s is a symbolic link to %s: choose another name, or remove the link", signer.ErrExists, path, target)
 	}
 	return fmt.Errorf("%w: %s: choose another name, or delete it first", signer.ErrExists, path)
-}
-
-// The names of temporary files.
-const (
-	tempPrefix = ".countersign-"
-	tempSuffix = ".tmp"
-)
-
-// writeTemp writes data to a new file in the directory of path and returns its
-// name. The mode does not depend on the umask.
-func writeTemp(path string, data []byte, mode fs.FileMode) (name string, err error) {
-	f, err := createTemp(filepath.Dir(path))
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		err = errors.Join(err, f.Close())
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(mode); err != nil {
-		return "", err
-	}
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Sync()
 }
 
 // checkHidden refuses a file system without permissions, such as FAT.
