@@ -30,8 +30,8 @@ func TestLock(t *testing.T) {
 }
 
 func TestLockNeedsADirectory(t *testing.T) {
-	if lockDir() != os.TempDir() {
-		t.Skipf("this user has %s", lockDir())
+	if lockParent() != os.TempDir() {
+		t.Skipf("this user has %s", lockParent())
 	}
 	for _, name := range []string{"TMPDIR", "TMP"} { // Unix, Windows
 		// Not a t.TempDir: Wine cannot remove it.
