@@ -56,6 +56,7 @@ func pasted(key string) map[string]string {
 		"base64, wrapped, spaces": wrapped(std, " "),
 		"base64, quotes":          `"` + std + `"`,
 		"base64 of PEM with CRLF": base64.StdEncoding.EncodeToString([]byte(join("\r\n"))),
+		`base64 of PEM with \n`:   base64.StdEncoding.EncodeToString([]byte(join(`\n`))),
 	}
 }
 
@@ -71,6 +72,7 @@ func pastedSeed(key ed25519.PrivateKey) map[string]string {
 		forms[what+", hex"] = hex.EncodeToString(raw)
 		forms[what+", HEX"] = strings.ToUpper(hex.EncodeToString(raw))
 		forms[what+", 0xhex"] = "0x" + hex.EncodeToString(raw)
+		forms[what+", hex, quotes and spaces"] = `" ` + hex.EncodeToString(raw) + ` "`
 		forms[what+", hex, quotes"] = `'` + hex.EncodeToString(raw) + `'`
 		forms[what+", hex, wrapped by xxd"] = hex.EncodeToString(raw)[:60] + "\n" + hex.EncodeToString(raw)[60:] + "\n"
 	}
@@ -143,6 +145,32 @@ func TestDecodeEveryForm(t *testing.T) {
 func TestDecodeSeed(t *testing.T) {
 	key := newKey(t)
 	checkForms(t, pastedSeed(key), publicKey(t, key))
+}
+
+// Some seeds look a little like a public key or like text.
+func TestDecodeSeedThatLooksLikeSomethingElse(t *testing.T) {
+	text := strings.Repeat("k", 40) // pads a seed
+	for name, seed := range map[string]string{
+		"three zeros":                  "\x00\x00\x00" + text,
+		"ssh- after two zeros":         "\x00\x00\x01ssh-" + text,
+		"ssh-":                         "\x80ssh-" + text,
+		"text but for a control byte":  "\x08" + text,
+		"text but for the last letter": text[:31] + "\x7f",
+	} {
+		key := ed25519.NewKeyFromSeed([]byte(seed)[:ed25519.SeedSize])
+		got, err := parse(t, hex.EncodeToString(key.Seed()))
+		if err != nil || !same(got.PublicKey(), publicKey(t, key)) {
+			t.Errorf("%s: another key or %v", name, err)
+		}
+	}
+	const url = "ssh-AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw" // in the alphabet of URLs
+	seed, err := base64.RawURLEncoding.DecodeString(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := parse(t, url); err != nil || !same(got.PublicKey(), publicKey(t, ed25519.NewKeyFromSeed(seed))) {
+		t.Errorf("%s: another key or %v", url, err)
+	}
 }
 
 // ssh-keygen writes no PKCS#8 for Ed25519, openssl does.
@@ -242,6 +270,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"spaces", " \n", "empty (2 bytes)"},
 		{"quotes", `""`, "empty (2 bytes)"},
 		{"public key", public, "a public key"},
+		{"public key of a curve", "ecdsa-sha2-nistp256 AAAAE2VjZHNh", "a public key"},
+		{"public key in hardware", "sk-ssh-ed25519@openssh.com AAAAGnNrLXNz", "a public key"},
+		{"base64 of a curve's public key", base64.StdEncoding.EncodeToString([]byte("\x00\x00\x00\x13ecdsa-sha2-nistp256")), "a public key"},
 		{"public key with options", "restrict " + public, "a public key"},
 		{"public key, cut to the length of a seed", public[:43], "a public key"},
 		{"public key's base64", strings.Fields(public)[1], "a public key"},
@@ -264,6 +295,15 @@ func TestDecodeRefuses(t *testing.T) {
 		{"characters lost", strings.Replace(text, "b3Bl", "b3", 1), "end where a byte ends"},
 		{"padding lost in PEM", "-----BEGIN PRIVATE KEY-----\nAAA=A\n-----END PRIVATE KEY-----", "character 4 is punctuation"},
 		{"unknown header", strings.Replace(text, "b3Bl", "Comment: b3Bl", 1), "character 8 is punctuation"},
+
+		{"single quote in the middle", strings.Replace(text, "b3Bl", "b3'l", 1), "character 3 is a quote"},
+		{"brace", strings.Replace(text, "b3Bl", "b3{l", 1), "character 3 is punctuation"},
+		{"bracket", strings.Replace(text, "b3Bl", "b3[l", 1), "character 3 is punctuation"},
+		{"tilde", strings.Replace(text, "b3Bl", "b3~l", 1), "character 3 is punctuation"},
+		{"letter with an accent", strings.Replace(text, "b3Bl", "b3\u00e9l", 1), "character 3 is not printable ASCII"},
+		{"seed of URL's alphabet, cut", "-_" + seed[2:30] + "_" + seed[31:42], "end where a byte ends"},
+		{"0x alone", "0x", "neither PEM, base64 nor hex (2 bytes)"},
+		{"hex of text with a tab", hex.EncodeToString([]byte("correct\thorse\tbattery staple...~")), "hex of some text"},
 
 		{"hex, odd", "abc", "odd number of digits (3)"},
 		{"hex, short", strings.Repeat("ab", 31), "hex of 31 bytes"},

@@ -306,3 +306,27 @@ func checkHides(t *testing.T, v any, passphrase string) {
 		}
 	}
 }
+
+// The text of a seed can look like the path of a file.
+func TestOpenSeedThatLooksLikePath(t *testing.T) {
+	clean(t)
+	t.Chdir(t.TempDir())
+	for _, text := range []string{
+		"/" + strings.Repeat("G1h2", 10) + "A0", // the absolute path of no file
+		strings.Repeat("G1h2", 10) + "A1A",      // the name of a file in the working directory
+	} {
+		if !strings.HasPrefix(text, "/") {
+			writeFile(t, text, "")
+		}
+		seed, err := base64.RawStdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed).Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("TEST_KEY", text)
+		checkSigns(t, open(t, &env.Backend{}), pub)
+	}
+}

@@ -136,7 +136,7 @@ func (r *runner) checkUnchanged(ctx context.Context, p string) error {
 func (r *runner) tempDir() string {
 	dir, err := os.MkdirTemp(r.dir, "")
 	if err == nil {
-		err = os.Chmod(dir, 0o755)
+		err = os.Chmod(dir, 0o777|os.ModeSticky)
 	}
 	if err != nil {
 		panic(err)
