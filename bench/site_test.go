@@ -86,7 +86,7 @@ func (s signed) RoundTrip(req *http.Request) (*http.Response, error) {
 	query.Set("ts", strconv.FormatInt(time.Now().Unix(), 10))
 	query.Set("nonce", rand.Text())
 	out.URL.RawQuery = query.Encode()
-	auth, err := challenge.Authorization(req.Context(), s.key, []byte("GET,"+out.URL.String()+","+emptyHash()))
+	auth, err := challenge.Sign(req.Context(), s.key, []byte("GET,"+out.URL.String()+","+emptyHash()))
 	if err != nil {
 		return nil, err
 	}

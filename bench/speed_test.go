@@ -97,7 +97,7 @@ func signOurs(b *testing.B) {
 	_, key := newKey(b)
 	ctx := b.Context()
 	loop(b, func() {
-		if _, err := challenge.Authorization(ctx, key, message); err != nil {
+		if _, err := challenge.Sign(ctx, key, message); err != nil {
 			b.Fatal(err)
 		}
 	})

@@ -2,7 +2,6 @@ package challenge
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,14 +12,14 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// Authorization signs msg with s and returns "<public key>:<signature>", both in
-// padded standard base64: the public key in SSH wire format (the second field of
-// an authorized_keys line), the signature without SSH's envelope (64 bytes for
-// Ed25519). It is what Ollama's auth.Sign returns.
+// Sign signs msg with s and returns "<public key>:<signature>", both in padded
+// standard base64: the public key in SSH wire format (the second field of an
+// authorized_keys line), the signature without SSH's envelope (64 bytes for Ed25519).
+// Ollama's auth.Sign returns the same.
 //
-// Errors: those of s; ErrUnsupported for security keys (sk-), whose signatures
-// carry flags and a counter that the format cannot.
-func Authorization(ctx context.Context, s signer.Signer, msg []byte) (string, error) {
+// Errors: those of s; ErrUnsupported for security keys (sk-), whose signatures have
+// flags and a counter, which the format has no place for.
+func Sign(ctx context.Context, s signer.Signer, msg []byte) (string, error) {
 	pub := s.PublicKey()
 	if err := checkKind(pub); err != nil {
 		return "", err
@@ -32,16 +31,13 @@ func Authorization(ctx context.Context, s signer.Signer, msg []byte) (string, er
 	if want := algorithm(pub); sig.Format != want {
 		return "", fmt.Errorf("%w: a signature of kind %s where the format means %s", signer.ErrUnsupported, sig.Format, want)
 	}
-	b := make([]byte, 0, 256)
-	b = base64.StdEncoding.AppendEncode(b, wire(pub))
-	b = append(b, ':')
-	b = base64.StdEncoding.AppendEncode(b, sig.Blob)
-	return string(b), nil
+	encode := base64.StdEncoding.EncodeToString
+	return encode(pub.Marshal()) + ":" + encode(sig.Blob), nil
 }
 
-// Verify checks that authorization, a value that [Authorization] returned, is a
-// signature of msg, and returns the key that made it. The caller decides whether
-// it knows that key. An auth-scheme in front ("Bearer ") is the caller's to cut.
+// Verify checks that authorization, a value that [Sign] returned, is a signature of
+// msg, and returns the key that made it. The caller decides whether it knows that key,
+// and cuts an auth-scheme in front ("Bearer ").
 func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 	first, second, ok := strings.Cut(authorization, ":")
 	if !ok || strings.ContainsAny(authorization, "\r\n") { // package base64 skips line ends
@@ -66,17 +62,6 @@ func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("the signature is not one of these bytes by key %s", ssh.FingerprintSHA256(pub))
 	}
 	return pub, nil
-}
-
-// wire returns pub in SSH wire format. Marshal uses reflection, which shows beside
-// an Ed25519 signature.
-func wire(pub ssh.PublicKey) []byte {
-	if c, ok := pub.(ssh.CryptoPublicKey); ok {
-		if key, ok := c.CryptoPublicKey().(ed25519.PublicKey); ok && pub.Type() == ssh.KeyAlgoED25519 {
-			return append([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"), key...)
-		}
-	}
-	return pub.Marshal()
 }
 
 func checkKind(pub ssh.PublicKey) error {

@@ -42,13 +42,13 @@ func newKeys(t *testing.T) map[string]crypto.Signer {
 	return keys
 }
 
-func TestAuthorizationOfEveryKeyType(t *testing.T) {
+func TestSignOfEveryKeyType(t *testing.T) {
 	for name, private := range newKeys(t) {
 		key, err := signer.New(private)
 		if err != nil {
 			t.Fatal(err)
 		}
-		value, err := Authorization(t.Context(), key, signedText)
+		value, err := Sign(t.Context(), key, signedText)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -79,7 +79,7 @@ type fakeKey struct {
 
 func (k fakeKey) Type() string { return k.kind }
 
-func TestAuthorizationRefusesOtherKeyTypes(t *testing.T) {
+func TestSignRefusesOtherKeyTypes(t *testing.T) {
 	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public())
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestAuthorizationRefusesOtherKeyTypes(t *testing.T) {
 			t.Errorf("%s: the key signed", kind)
 			return &ssh.Signature{Format: kind}, nil
 		})
-		if value, err := Authorization(t.Context(), s, signedText); !errors.Is(err, signer.ErrUnsupported) || value != "" {
+		if value, err := Sign(t.Context(), s, signedText); !errors.Is(err, signer.ErrUnsupported) || value != "" {
 			t.Errorf("%s: got %q, %v, want ErrUnsupported", kind, value, err)
 		}
 	}
@@ -107,7 +107,7 @@ func (s fixedSignature) PublicKey() ssh.PublicKey { return s.pub }
 
 func (s fixedSignature) Sign(context.Context, []byte) (*ssh.Signature, error) { return &s.sig, nil }
 
-func TestAuthorizationRefusesOtherSignatureFormats(t *testing.T) {
+func TestSignRefusesOtherSignatureFormats(t *testing.T) {
 	for name, private := range newKeys(t) {
 		sshKey, err := ssh.NewSignerFromSigner(private)
 		if err != nil {
@@ -115,20 +115,20 @@ func TestAuthorizationRefusesOtherSignatureFormats(t *testing.T) {
 		}
 		for _, format := range []string{ssh.KeyAlgoRSA, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoSKED25519, ssh.CertAlgoED25519v01, ""} {
 			s := fixedSignature{sshKey.PublicKey(), ssh.Signature{Format: format, Blob: make([]byte, 64)}}
-			if value, err := Authorization(t.Context(), s, signedText); !errors.Is(err, signer.ErrUnsupported) || value != "" {
+			if value, err := Sign(t.Context(), s, signedText); !errors.Is(err, signer.ErrUnsupported) || value != "" {
 				t.Errorf("%s: format %q: got %q, %v, want ErrUnsupported", name, format, value, err)
 			}
 		}
 	}
 }
 
-func TestAuthorizationPassesOnErrors(t *testing.T) {
+func TestSignPassesOnErrors(t *testing.T) {
 	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := signer.Func(key, func(context.Context, []byte) (*ssh.Signature, error) { return nil, signer.ErrLocked })
-	if value, err := Authorization(t.Context(), s, signedText); !errors.Is(err, signer.ErrLocked) || value != "" {
+	if value, err := Sign(t.Context(), s, signedText); !errors.Is(err, signer.ErrLocked) || value != "" {
 		t.Errorf("got %q, %v, want ErrLocked", value, err)
 	}
 }
@@ -221,6 +221,39 @@ func TestVerifyRefusesMalformedValues(t *testing.T) {
 		if pub, err := Verify(value, signedText); err == nil || pub != nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+func TestVerifyTellsTheForm(t *testing.T) {
+	_, err := Verify("AAAA", signedText)
+	if err == nil || !strings.Contains(err.Error(), "want <public key>:<signature>") {
+		t.Errorf("got %v, want the form", err)
+	}
+}
+
+// TestVerifyRefusesBitsAfterTheKey: base64 of a key with padding has spare bits.
+func TestVerifyRefusesBitsAfterTheKey(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := Sign(t.Context(), key, signedText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := strings.Index(value, "=:")
+	if i < 0 {
+		t.Fatalf("%s has no padding", value)
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	last := strings.IndexByte(alphabet, value[i-1])
+	changed := value[:i-1] + alphabet[last+1:last+2] + value[i:]
+	if _, err := Verify(changed, signedText); err == nil {
+		t.Errorf("%s is accepted, and so is %s", value, changed)
 	}
 }
 

@@ -88,9 +88,9 @@ func ExampleClient_Token() {
 	// 200 OK
 }
 
-func ExampleAuthorization() {
+func ExampleSign() {
 	text := []byte("POST,/api/me?ts=1700000000")
-	value, err := challenge.Authorization(context.Background(), newKey(), text)
+	value, err := challenge.Sign(context.Background(), newKey(), text)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (x *exchange) attempt(ctx context.Context) (*issued, *Error) {
 // request is signed with a fresh nonce.
 func (x *exchange) request(ctx context.Context) (*issued, *Error) {
 	target := tokenURL(x.ask.realm, x.ask.service, x.ask.scope, x.now().Add(x.ahead), newNonce())
-	auth, err := Authorization(ctx, x.key, []byte("GET,"+target+","+emptyHash))
+	auth, err := Sign(ctx, x.key, []byte("GET,"+target+","+emptyHash))
 	if err != nil {
 		return nil, &Error{Op: "sign", Err: err}
 	}

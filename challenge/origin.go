@@ -70,9 +70,7 @@ func OriginOf(u *url.URL) (Origin, error) {
 	if err != nil {
 		return Origin{}, errors.New("not an origin: its port is above 65535")
 	}
-	if o.port[0] == '0' {
-		o.port = strconv.FormatUint(port, 10)
-	}
+	o.port = strconv.FormatUint(port, 10) // without leading zeros
 	return o, nil
 }
 
@@ -112,8 +110,8 @@ func (o Origin) URL() *url.URL {
 // address. A name under localhost, such as "app.localhost", does not: most
 // resolvers ask the DNS for it.
 func (o Origin) isLoopback() bool {
-	ip, err := netip.ParseAddr(o.host)
-	return o.host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	ip, _ := netip.ParseAddr(o.host) // the zero Addr is no loopback address
+	return o.host == "localhost" || ip.IsLoopback()
 }
 
 // isUpgradedTo reports whether to is the same host over TLS, both on their
@@ -125,16 +123,11 @@ func (o Origin) isUpgradedTo(to Origin) bool {
 // lowerASCII leaves other letters as they are: the lower case of some of them is
 // an ASCII letter, and the result would name another host.
 func lowerASCII(s string) string {
-	if strings.IndexFunc(s, isUpperASCII) < 0 {
-		return s
-	}
 	b := []byte(s)
 	for i := range b {
-		if isUpperASCII(rune(b[i])) {
+		if 'A' <= b[i] && b[i] <= 'Z' {
 			b[i] += 'a' - 'A'
 		}
 	}
 	return string(b)
 }
-
-func isUpperASCII(r rune) bool { return 'A' <= r && r <= 'Z' }

@@ -75,6 +75,14 @@ func TestOriginOf(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", text, o, err, want)
 		}
 	}
+	for _, u := range []url.URL{{Scheme: "https", Host: "[1:2]"}, {Scheme: "https", Host: "[::1:443"}, {Scheme: "https"}, {Host: "r.example"}} {
+		if o, err := OriginOf(&u); err == nil || o != (Origin{}) {
+			t.Errorf("%+v: got %q, %v, want an error", u, o, err)
+		}
+	}
+	if o, err := OriginOf(&url.URL{Scheme: "HTTPS", Host: "A-Z.example"}); err != nil || o.String() != "https://a-z.example" {
+		t.Errorf("got %q, %v", o, err)
+	}
 	// Two hosts that are not UTF-8 are two hosts.
 	one, _ := OriginOf(&url.URL{Scheme: "https", Host: "A\xff"})
 	two, _ := OriginOf(&url.URL{Scheme: "https", Host: "A\xfe"})

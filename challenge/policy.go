@@ -50,12 +50,12 @@ func (p Policy) CheckRealm(registry Origin, realm string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: it is not a URL", ErrRealm)
 	}
-	if err := checkForm(u, realm); err != nil {
-		return nil, err
-	}
 	to, err := OriginOf(u)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRealm, err)
+	}
+	if err := checkForm(u, realm); err != nil {
+		return nil, err
 	}
 	if registry == (Origin{}) {
 		return nil, fmt.Errorf("%w: the registry's origin is not known", ErrRealm)
@@ -82,8 +82,6 @@ func (p Policy) pairs() []RealmPair {
 
 func checkForm(u *url.URL, realm string) error {
 	switch {
-	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
-		return fmt.Errorf("%w: it is not an absolute http or https URL", ErrRealm)
 	case u.User != nil:
 		return fmt.Errorf("%w: it holds a user name", ErrRealm)
 	case strings.Contains(realm, "#"):

@@ -90,7 +90,7 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 	if method == "" {
 		method = http.MethodGet
 	}
-	auth, err := Authorization(ctx, s, []byte(method+","+u.RequestURI()))
+	auth, err := Sign(ctx, s, []byte(method+","+u.RequestURI()))
 	if err != nil {
 		return fmt.Errorf("signing the request to %s: %w", u.Host, err)
 	}

@@ -105,7 +105,7 @@ func TestWithoutAChallenge(t *testing.T) {
 	}
 }
 
-func TestAuthorizationOfTheCallerIsKept(t *testing.T) {
+func TestSignOfTheCallerIsKept(t *testing.T) {
 	v := visit(t, challengetest.Config{})
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, v.URL+manifest, nil)
 	req.Header.Set("Authorization", "Bearer mine")

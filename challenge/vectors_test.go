@@ -74,7 +74,7 @@ func TestOllamaSignatures(t *testing.T) {
 		}
 		signed++
 		t.Run(v.Name, func(t *testing.T) {
-			value, err := Authorization(t.Context(), key, []byte(v.Signed))
+			value, err := Sign(t.Context(), key, []byte(v.Signed))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,23 +16,24 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/signer"
 )
 
 // Sign signs msg with key and returns "<public key>:<signature>", the value of
-// the header field Authorization, as [challenge.Authorization] does. For an
+// the header field Authorization, as [challenge.Sign] does. For an
 // Ed25519 key the result is the same as that of Ollama's auth.Sign, byte for byte.
 // It is safe for concurrent use if key is.
 //
 // Sign refuses a text of another protocol, such as an SSH login or a commit
-// ([challenge.Guard], raw text allowed). It refuses no request of Ollama's.
+// ([guard.Check]). It refuses no request of Ollama's and no text without a protocol.
 //
-// Errors: those of Guard and of Authorization.
+// Errors: guard.ErrPurpose, and those of [challenge.Sign].
 func Sign(ctx context.Context, key signer.Signer, msg []byte) (string, error) {
-	if err := challenge.Guard(msg, true); err != nil {
+	if err := guard.Check(msg, guard.Registry, guard.API, guard.Raw); err != nil {
 		return "", err
 	}
-	return challenge.Authorization(ctx, key, msg)
+	return challenge.Sign(ctx, key, msg)
 }
 
 // AuthorizedKey returns key as a line of authorized_keys without comment and

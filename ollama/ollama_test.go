@@ -47,7 +47,7 @@ func TestSignVectors(t *testing.T) {
 // TestSignRefusesOtherProtocols wants no signature that another protocol accepts.
 func TestSignRefusesOtherProtocols(t *testing.T) {
 	key := loadVectors(t).signer(t)
-	data, err := os.ReadFile("../challenge/testdata/cross_protocol.json")
+	data, err := os.ReadFile("../guard/testdata/cross_protocol.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ var probe = []byte("GET,/countersign/doctor?ts=0")
 
 func (d *doctor) trySigning(ctx context.Context, about string, s signer.Signer) finding {
 	c := check{name: "signature", about: about}
-	text, err := challenge.Authorization(ctx, s, probe)
+	text, err := challenge.Sign(ctx, s, probe)
 	if err == nil {
 		_, err = challenge.Verify(text, probe)
 	}

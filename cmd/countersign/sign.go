@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/guard"
 )
 
 // maxMessage bounds what is read to be signed.
@@ -38,9 +39,13 @@ func (a *app) sign(ctx context.Context, raw bool) error {
 	if err != nil {
 		return err
 	}
-	if err := challenge.Guard(msg, raw); err != nil {
-		if challenge.PurposeOf(msg) == challenge.PurposeRaw {
-			err = fmt.Errorf("%w (--raw)", err)
+	allowed := []guard.Purpose{guard.Registry, guard.API}
+	if raw {
+		allowed = append(allowed, guard.Raw)
+	}
+	if err := guard.Check(msg, allowed...); err != nil {
+		if guard.PurposeOf(msg) == guard.Raw {
+			err = fmt.Errorf("%w: if you know where the signature will be valid, allow it with --raw", err)
 		}
 		return err
 	}
@@ -48,7 +53,7 @@ func (a *app) sign(ctx context.Context, raw bool) error {
 	if err != nil {
 		return err
 	}
-	value, err := challenge.Authorization(ctx, key, msg)
+	value, err := challenge.Sign(ctx, key, msg)
 	if err != nil {
 		return err
 	}

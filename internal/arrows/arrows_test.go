@@ -19,14 +19,15 @@ const module = "github.com/countersign/countersign"
 var rooms = []struct{ name, room, mayUse string }{
 	{"signer", `^signer$`, `^(signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"signertest", `^signer/signertest$`, `^(signer(/signertest)?|internal/keyname|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
+	{"guard", `^guard$`, `^(guard|signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"challenge", `^challenge$`, `^(challenge|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
-	{"ollama", `^ollama$`, `^(ollama|challenge|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
-	{"auth", `^ollama/auth$`, `^(ollama(/auth)?|config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
+	{"ollama", `^ollama$`, `^(ollama|challenge|guard|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"auth", `^ollama/auth$`, `^(ollama(/auth)?|config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"internal", `^internal/(access|key)`, `^(internal/(access|key.*|printable|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 
@@ -96,7 +97,7 @@ func TestOnlyTheKeyringBackendImportsTheKeyring(t *testing.T) {
 // TestHeadlessPrograms is the promise to a program that needs no keychain.
 func TestHeadlessPrograms(t *testing.T) {
 	all := list(t)
-	for _, path := range []string{"signer", "challenge", "ollama", "backends/env", "backends/file"} {
+	for _, path := range []string{"signer", "guard", "challenge", "ollama", "backends/env", "backends/file"} {
 		for _, dep := range all[module+"/"+path].Deps {
 			if strings.Contains(dep, "dbus") || strings.Contains(dep, "keyring") {
 				t.Errorf("%s is built from %s", path, dep)

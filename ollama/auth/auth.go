@@ -15,8 +15,8 @@ import (
 	"context"
 	"io"
 
-	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/ollama"
 	"github.com/countersign/countersign/signer"
 )
@@ -54,7 +54,7 @@ func Key(ctx context.Context) (signer.Signer, error) { return keys.Open(ctx, "")
 //
 // Errors: those of Key and of [ollama.Sign].
 func Sign(ctx context.Context, bts []byte) (string, error) {
-	if err := challenge.Guard(bts, true); err != nil {
+	if err := guard.Check(bts, guard.Registry, guard.API, guard.Raw); err != nil {
 		return "", err // before Key, which may prompt
 	}
 	s, err := Key(ctx)

@@ -1,4 +1,4 @@
-package challenge
+package guard
 
 import (
 	"bytes"
@@ -11,30 +11,30 @@ import (
 	"strings"
 )
 
-// A protocol is one that a key may sign for.
+// A protocol is a protocol that a key may sign for.
 type protocol struct {
 	purpose Purpose
-	what    string // that a signature is good for
+	use     string // of a signature
 	match   func(msg []byte) bool
 }
 
-// protocols are in the order of trying them: a request of Ollama's may have the
-// length of a digest.
+// protocols are in the order in which they are tried: a request to Ollama may have
+// the length of a digest.
 var protocols = []protocol{
-	{PurposeRegistry, "a registry's token", isRegistryRequest},
-	{PurposeAPI, "an API request", isAPIRequest},
-	{PurposeSSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG")}, // PROTOCOL.sshsig, "Signed Data"
-	{PurposeKRL, "an SSH key revocation list", startsWith("SSHKRL\n\x00")},               // PROTOCOL.krl
-	{PurposeUserAuth, "an SSH login", isUserAuth},                                        // RFC 4252, section 7
-	{PurposeCert, "an SSH certificate", isCert},                                          // PROTOCOL.certkeys
-	{PurposeTLS13, "a TLS 1.3 handshake", isTLS13},                                       // RFC 8446, section 4.4.3
-	{PurposeASN1, "a certificate or another ASN.1 structure", isASN1},                    // RFC 5280, section 4.1; RFC 5652, section 5.4
-	{PurposeRFC9421, "an HTTP message", isRFC9421},                                       // RFC 9421, section 2.5
-	{PurposeCavage, "an HTTP request", isCavage},                                         // draft-cavage-http-signatures-12, section 2.3
-	{PurposeJWS, "a JSON Web Signature", isJWS},                                          // RFC 7515, section 5.1
-	{PurposeDSSE, "a DSSE envelope", startsWith("DSSEv1 ")},                              // protocol.md of DSSE
-	{PurposeSaltpack, "a saltpack message", isSaltpack},                                  // version 2 of saltpack signing and signcryption
-	{PurposeDigest, "whatever has these bytes as its digest", isDigest},                  // RFC 4253, section 8; RFC 9580, section 5.2.4
+	{Registry, "a registry's token", isTokenRequest},
+	{API, "an API request", isAPIRequest},
+	{SSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG")}, // PROTOCOL.sshsig, "Signed Data"
+	{KRL, "an SSH key revocation list", startsWith("SSHKRL\n\x00")},               // PROTOCOL.krl
+	{UserAuth, "an SSH login", isUserAuth},                                        // RFC 4252, section 7
+	{Cert, "an SSH certificate", isCert},                                          // PROTOCOL.certkeys
+	{TLS13, "a TLS 1.3 handshake", isTLS13},                                       // RFC 8446, section 4.4.3
+	{ASN1, "a certificate or another ASN.1 structure", isASN1},                    // RFC 5280, section 4.1; RFC 5652, section 5.4
+	{RFC9421, "an HTTP message", isRFC9421},                                       // RFC 9421, section 2.5
+	{Cavage, "an HTTP request", isCavage},                                         // draft-cavage-http-signatures-12, section 2.3
+	{JWS, "a JSON Web Signature", isJWS},                                          // RFC 7515, section 5.1
+	{DSSE, "a DSSE envelope", startsWith("DSSEv1 ")},                              // protocol.md of DSSE
+	{Saltpack, "a saltpack message", isSaltpack},                                  // version 2 of saltpack signing and signcryption
+	{Digest, "every text that has these bytes as its digest", isDigest},           // RFC 4253, section 8; RFC 9580, section 5.2.4
 }
 
 func protocolOf(msg []byte) protocol {
@@ -43,7 +43,7 @@ func protocolOf(msg []byte) protocol {
 			return p
 		}
 	}
-	return protocol{purpose: PurposeRaw}
+	return protocol{purpose: Raw}
 }
 
 func startsWith(prefix string) func([]byte) bool {
