@@ -102,29 +102,17 @@ func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) er
 }
 
 // List implements [signer.Lister], for all stores that are there. It reads no
-// key, so no [signer.Info] has a public key.
+// key, so no [signer.Info] has a public key. If a store fails, List returns the
+// error and the names in the other stores.
 func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	return run(ctx, b, func(ctx context.Context) ([]signer.Info, error) {
-		var names []string
-		answered := false
-		err := b.search(ctx, noPrompt, func(r ring) error {
-			found, err := r.names()
-			if err != nil {
-				return err
-			}
-			answered = true
-			names = append(names, found...)
-			return signer.ErrNotFound // go on with the next store
-		})
-		if err != nil && !(answered && errors.Is(err, signer.ErrNotFound)) {
-			return nil, err
-		}
+		names, err := b.listStores(ctx)
 		slices.Sort(names)
 		infos := []signer.Info{}
 		for _, name := range slices.Compact(names) {
 			infos = append(infos, signer.Info{Name: name})
 		}
-		return infos, nil
+		return infos, err
 	})
 }
 

@@ -72,3 +72,66 @@ func TestSecretTool(t *testing.T) {
 		t.Errorf("the key is %s%s by now, was %s", r.Key, r.Error, made.Key)
 	}
 }
+
+// TestAnotherKeyring moves a key to another keyring than the default one, as a
+// person may.
+func TestAnotherKeyring(t *testing.T) {
+	t.Parallel()
+	secretservice.Require(t, "secret-tool")
+	s := secretservice.Start(t)
+	s.Run("x", "secret-tool", "store", "--collection=session", "--label=countersign:key", "profile", "countersign:key")
+	w := startWorker(t, s.Env(), secretServiceOnly)
+	for _, op := range []string{"open", "passphrase", "delete"} {
+		r := w.do(op, "key")
+		if !slices.Equal(r.Kinds, []string{"ErrNotFound"}) || !strings.Contains(r.Error, `the keyring "session" has one`) {
+			t.Errorf("%s: got error %v %q, want ErrNotFound and the other keyring", op, r.Kinds, r.Error)
+		}
+	}
+	if r := w.do("open", "other"); strings.Contains(r.Error, "session") {
+		t.Errorf("open of a key that no keyring has: %s", r.Error)
+	}
+}
+
+// TestNoKeychainIsNotNoKey is about a program that asks what is there.
+func TestNoKeychainIsNotNoKey(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		env        []string
+		open, list []string // the kinds of the errors
+	}{
+		{"no bus", []string{"XDG_RUNTIME_DIR=" + t.TempDir()}, []string{"ErrUnavailable"}, []string{"ErrUnavailable"}},
+		{"no service", secretservice.StartBus(t).Env(), []string{"ErrUnavailable"}, []string{"ErrUnavailable"}},
+		{"no key", secretservice.Start(t).Env(), []string{"ErrNotFound"}, nil},
+	}
+	for _, tt := range tests {
+		w := startWorker(t, tt.env, settings{Timeout: patience})
+		if r := w.do("open", "key"); !slices.Equal(r.Kinds, tt.open) {
+			t.Errorf("%s: Open: got error %v %s, want %v", tt.name, r.Kinds, r.Error, tt.open)
+		}
+		r := w.do("list", "")
+		if !slices.Equal(r.Kinds, tt.list) || (r.Error == "") != (tt.list == nil) || len(r.Names) != 0 {
+			t.Errorf("%s: List: got %q and error %v %s, want error %v", tt.name, r.Names, r.Kinds, r.Error, tt.list)
+		}
+	}
+}
+
+// TestListOfSeveralStores has one store that is locked, before and after one that
+// is not.
+func TestListOfSeveralStores(t *testing.T) {
+	t.Parallel()
+	s := secretservice.Start(t)
+	provide(t, s, &fakeKWallet{}) // stays closed
+	if r := startWorker(t, s.Env(), secretServiceOnly).do("generate", "key"); r.Error != "" {
+		t.Fatal(r.Error)
+	}
+	for _, stores := range [][]keyring.Store{
+		{keyring.SecretService, keyring.KWallet},
+		{keyring.KWallet, keyring.SecretService},
+	} {
+		r := startWorker(t, s.Env(), settings{Stores: stores, Timeout: patience}).do("list", "")
+		if !slices.Equal(r.Names, []string{"key"}) || !slices.Equal(r.Kinds, []string{"ErrLocked"}) {
+			t.Errorf("%v: got %q and error %v %s, want the key and ErrLocked", stores, r.Names, r.Kinds, r.Error)
+		}
+	}
+}

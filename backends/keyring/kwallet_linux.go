@@ -105,21 +105,15 @@ func (k *kwallet) isOpen() error {
 	return nil
 }
 
-// Has implements has. A wallet that was closed meanwhile has no entries.
-func (k *kwallet) Has(key string) (has bool, err error) {
-	if err = k.call("hasEntry", k.handle, kwalletFolder, key, kwalletFolder).Store(&has); err != nil || has {
-		return has, err
-	}
-	return false, k.isOpen()
-}
-
+// Get takes no data for no entry. A wallet that was closed meanwhile answers so
+// too.
 func (k *kwallet) Get(key string) (keyring.Item, error) {
-	if has, err := k.Has(key); err != nil || !has {
-		return keyring.Item{}, cmp.Or(err, keyring.ErrKeyNotFound)
-	}
 	var data []byte
 	if err := k.call("readEntry", k.handle, kwalletFolder, key, kwalletFolder).Store(&data); err != nil {
 		return keyring.Item{}, err
+	}
+	if len(data) == 0 {
+		return keyring.Item{}, cmp.Or(k.isOpen(), keyring.ErrKeyNotFound)
 	}
 	var item keyring.Item
 	err := json.Unmarshal(data, &item)
@@ -136,8 +130,8 @@ func (k *kwallet) Set(item keyring.Item) error {
 
 // Remove says when there is nothing to remove.
 func (k *kwallet) Remove(key string) error {
-	if has, err := k.Has(key); err != nil || !has {
-		return cmp.Or(err, keyring.ErrKeyNotFound)
+	if _, err := k.Get(key); err != nil {
+		return err
 	}
 	return k.change("removeEntry", k.handle, kwalletFolder, key, kwalletFolder)
 }

@@ -80,9 +80,6 @@ const (
 // search calls fn with one store after the other, until one has what fn wants.
 // It goes on to the next store only if [signer.IsAbsent] reports true.
 func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
-	if len(b.stores()) == 0 {
-		return fmt.Errorf("%w: there is no key store of the operating system on %s (docs/keychain.md#platforms)", signer.ErrUnavailable, runtime.GOOS)
-	}
 	var passed []error
 	for _, s := range b.stores() {
 		r, err := b.open(ctx, s, p)
@@ -95,6 +92,34 @@ func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) 
 		passed = append(passed, err)
 	}
 	return joinPassed(passed)
+}
+
+// listStores returns the names in all stores that are there. Unlike a search, it
+// goes on after a store that failed.
+func (b *Backend) listStores(ctx context.Context) (names []string, err error) {
+	var absent, failed []error
+	for _, s := range b.stores() {
+		var found []string
+		r, err := b.open(ctx, s, noPrompt)
+		if err == nil {
+			found, err = r.names()
+		}
+		switch {
+		case err == nil:
+			names = append(names, found...)
+		case signer.IsAbsent(err):
+			absent = append(absent, err)
+		default:
+			failed = append(failed, err)
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		return names, errors.Join(failed...)
+	case len(absent) == len(b.stores()):
+		return nil, joinPassed(absent)
+	}
+	return names, nil
 }
 
 func (b *Backend) stores() []Store {
@@ -139,7 +164,10 @@ func open99(s Store, cfg keyring.Config) (keyring.Keyring, error) {
 // joinPassed returns why no store had the key: it is not found if any store
 // works.
 func joinPassed(passed []error) error {
-	if len(passed) == 1 {
+	switch len(passed) {
+	case 0:
+		return fmt.Errorf("%w: there is no key store of the operating system on %s (docs/keychain.md#platforms)", signer.ErrUnavailable, runtime.GOOS)
+	case 1:
 		return passed[0]
 	}
 	kind := signer.ErrUnavailable
