@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/spelling"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -64,6 +65,7 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 	e := Explanation{Registry: c.Registry, Tried: []Tried{}}
 	try := signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
 		s, err := b.Open(ctx, ref)
+		err = spelling.WithSchemeHint(err, ref)
 		e.Tried = append(e.Tried, tried(c.Candidates[len(e.Tried)], err))
 		return s, err
 	})

@@ -9,10 +9,9 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
-	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/challenge"
-	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
 )
 
 // longest is how long the name of a key may be in any store: a path on Linux.
@@ -28,10 +27,9 @@ type setting struct {
 type setter func(setting)
 
 func (r *reader) candidates(level Level, to *[]Candidate) setter {
-	known := backends.New().Mux()
 	return func(s setting) {
 		for ref, line := range r.texts(s, `["env:OLLAMA_KEY", "keyring:ollama"]`) {
-			if err := keyname.CheckReference(known, ref, longest); err != nil {
+			if err := signer.CheckReference(ref, longest); err != nil {
 				r.errorf(line, "%s: %v", s.key, err)
 			}
 			*to = append(*to, Candidate{ref, Source{level, r.file, line}})
@@ -74,7 +72,7 @@ var rooted = regexp.MustCompile(`^(~?[/\\]|~$|[A-Za-z]:[/\\])`)
 func (r *reader) folder(to *string) setter {
 	return func(s setting) {
 		*to = string(s.value.Data)
-		if s.value.Kind != unstable.String || !rooted.MatchString(*to) || keyname.Check(*to, longest) != nil {
+		if s.value.Kind != unstable.String || !rooted.MatchString(*to) || signer.CheckName(*to, longest) != nil {
 			r.errorf(s.line, `%s: want the path of a folder from the root or from ~, such as "/var/lib/keys" or "~/keys"`, s.key)
 		}
 	}
@@ -85,7 +83,7 @@ func (r *reader) folder(to *string) setter {
 func (r *reader) keyringItem(to *string) setter {
 	return func(s setting) {
 		name, ok := strings.CutPrefix(string(s.value.Data), "keyring:")
-		if s.value.Kind != unstable.String || !ok || keyname.Check(name, longest) != nil {
+		if s.value.Kind != unstable.String || !ok || signer.CheckName(name, longest) != nil {
 			r.errorf(s.line, `%s: want the keychain's item that holds it, such as "keyring:key-files": it is never written in this file`, s.key)
 		}
 		*to = name

@@ -36,19 +36,40 @@ func (m Mux) Open(ctx context.Context, ref string) (Signer, error) {
 }
 
 // Resolve finds the backend for ref and the name that it gets. It opens
-// nothing. Errors: ErrName for a malformed reference or an unknown scheme.
+// nothing. Errors: ErrName for a malformed reference; *[SchemeError] for an
+// unknown scheme.
 func (m Mux) Resolve(ref string) (Backend, string, error) {
-	scheme, name, ok := strings.Cut(ref, ":")
-	if !ok || !isScheme(scheme) {
-		return nil, "", fmt.Errorf("%w: a reference is scheme:name, such as env:OLLAMA_KEY or file:~/.ollama/id_ed25519", ErrName)
+	scheme, name, err := splitReference(ref)
+	if err != nil {
+		return nil, "", err
 	}
 	b, ok := m[scheme]
 	if !ok {
-		known := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
-		return nil, "", fmt.Errorf("%w: no backend has the scheme before the colon; there are: %s", ErrName, known)
+		return nil, "", &SchemeError{slices.Sorted(maps.Keys(m))}
 	}
 	return b, name, nil
 }
+
+func splitReference(ref string) (scheme, name string, err error) {
+	scheme, name, ok := strings.Cut(ref, ":")
+	if !ok || !isScheme(scheme) {
+		return "", "", fmt.Errorf("%w: a reference is scheme:name, such as env:OLLAMA_KEY or file:~/.ollama/id_ed25519", ErrName)
+	}
+	return scheme, name, nil
+}
+
+// A SchemeError is the error of a [Mux] that has no backend for the scheme of a
+// reference. It wraps ErrName and does not repeat the scheme.
+type SchemeError struct {
+	Known []string // the schemes of the Mux, sorted
+}
+
+func (e *SchemeError) Error() string {
+	return fmt.Sprintf("%v: no backend has the scheme before the colon; there are: %s", ErrName, strings.Join(e.Known, ", "))
+}
+
+// Unwrap returns ErrName.
+func (e *SchemeError) Unwrap() error { return ErrName }
 
 // Wrap returns err as an *[Error], and nil for nil. It keeps only the scheme of
 // ref if the name may be a pasted key: if err is ErrName, or a panic of a backend

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/internal/keyfile"
-	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -23,7 +22,7 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 const longest = 80
 
 func checkName(name string) error {
-	if err := keyname.Check(name, longest); err != nil {
+	if err := signer.CheckName(name, longest); err != nil {
 		return err
 	}
 	if !variableName.MatchString(name) {

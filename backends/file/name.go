@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -23,7 +22,7 @@ func (b *Backend) locate(ctx context.Context, name string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if err := keyname.Check(name, longest); err != nil {
+	if err := signer.CheckName(name, longest); err != nil {
 		return "", err
 	}
 	if err := checkPath(name); err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -19,7 +18,7 @@ const longestName = 200 // with ".gpg" it still fits in a file name
 // moved: pass makes paths of them, in which ".." would lead out of the store,
 // and keyctl lists them between semicolons.
 func checkName(name string) error {
-	if err := keyname.Check(name, longestName); err != nil {
+	if err := signer.CheckName(name, longestName); err != nil {
 		return err
 	}
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, `;\`) {

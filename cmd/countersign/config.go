@@ -57,6 +57,9 @@ func (a *app) checkConfig(args []string) error {
 		_, err := fmt.Fprintln(a.stdout, "OK: there is no configuration file, and the built-in order holds")
 		return err
 	}
+	if err := c.CheckSchemes(c.Backends().Mux()); err != nil {
+		return err
+	}
 	if err := config.CheckAccess(c.File()); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
-	"github.com/countersign/countersign/internal/keyname"
+	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) configShowCmd() *cobra.Command {
@@ -58,7 +58,11 @@ func (a *app) showConfig(asJSON bool) error {
 	choice := c.Choose(query)
 	if choice.Binding {
 		ref := choice.Candidates[0].Ref // not checked yet, and not to be printed if it is a key
-		if err := keyname.CheckReference(keys.Mux(), ref, len(ref)); err != nil {
+		err := signer.CheckReference(ref, len(ref))
+		if err == nil {
+			_, _, err = keys.Mux().Resolve(ref)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", choice.Candidates[0].Source, err)
 		}
 	}

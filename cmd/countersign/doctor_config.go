@@ -14,6 +14,9 @@ func (a *app) configFindings() (*config.Config, []finding) {
 	if loaded.File() == "" {
 		return loaded, []finding{c.found(stateOK, "there is no file, and the built-in order holds", "")}
 	}
+	if err := loaded.CheckSchemes(loaded.Backends().Mux()); err != nil {
+		return loaded, []finding{c.failed(stateProblem, err)}
+	}
 	if err := config.CheckAccess(loaded.File()); err != nil {
 		return loaded, []finding{c.failed(stateProblem, err)}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/internal/spelling"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -33,7 +34,7 @@ func backendFor[T any](keys backends.Set, op, ref string) (backend T, name strin
 	m := keys.Mux()
 	b, name, err := m.Resolve(ref)
 	if err != nil {
-		return backend, "", &signer.Error{Op: op, Err: err}
+		return backend, "", spelling.WithSchemeHint(&signer.Error{Op: op, Err: err}, ref)
 	}
 	if backend, ok := b.(T); ok {
 		return backend, name, nil

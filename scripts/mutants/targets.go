@@ -45,8 +45,8 @@ func allTargets() []target {
 		{file: "internal/access/readers_other.go", alsoTests: []string{"backends/file"}},
 		{file: "internal/access/writers_unix.go"},
 		{file: "internal/keyfile/keyfile.go", alsoTests: []string{"backends/file", "backends/env"}},
-		{file: "internal/keyname/keyname.go"},
 		{file: "internal/printable/printable.go"},
+		{file: "signer/name.go"},
 		{file: "signer/parse.go"},
 		{file: "signer/unlock.go"},
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -144,7 +143,7 @@ func (m *Memory) Delete(ctx context.Context, name string) error {
 }
 
 func check(ctx context.Context, name string) error {
-	if err := keyname.Check(name, 255); err != nil {
+	if err := signer.CheckName(name, 255); err != nil {
 		return err
 	}
 	return ctx.Err()

@@ -1,15 +1,14 @@
-package keyname_test
+package signer_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"github.com/countersign/countersign/internal/keyname"
 	"github.com/countersign/countersign/signer"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	const seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60" // RFC 8032, section 7.1
 	tests := []struct {
 		name string
@@ -38,34 +37,43 @@ func TestCheck(t *testing.T) {
 		{"LS0tLS1CRUdJTiBPUEVOU1NI", false},
 	}
 	for _, tt := range tests {
-		err := keyname.Check(tt.name, 100)
+		err := signer.CheckName(tt.name, 100)
 		if tt.ok != (err == nil) {
-			t.Errorf("Check(%q) = %v", tt.name, err)
+			t.Errorf("CheckName(%q) = %v", tt.name, err)
 		}
 		if err == nil {
 			continue
 		}
 		if !errors.Is(err, signer.ErrName) {
-			t.Errorf("Check(%q) = %v, want ErrName", tt.name, err)
+			t.Errorf("CheckName(%q) = %v, want ErrName", tt.name, err)
 		}
 		if tt.name != "" && strings.Contains(err.Error(), tt.name) {
-			t.Errorf("Check(%q) repeats the name: %v", tt.name, err)
+			t.Errorf("CheckName(%q) repeats the name: %v", tt.name, err)
 		}
 	}
 }
 
 func TestCheckReference(t *testing.T) {
-	known := signer.Mux{"env": nil}
 	for ref, ok := range map[string]bool{
-		"env:OLLAMA_KEY": true,
-		"env:":           true,
-		"OLLAMA_KEY":     false,
-		"file:key":       false,
-		"env:two\nlines": false,
-		"env:-----BEGIN OPENSSH PRIVATE KEY-----": false,
+		"env:OLLAMA_KEY":     true,
+		"env:":               true,
+		"mine:any/name":      true, // the scheme of a program's own backend
+		"OLLAMA_KEY":         false,
+		"":                   false,
+		"C:\\key":            false,
+		"env:two\nlines":     false,
+		"env:bad UTF-8 \xff": false,
+		"env:-----BEGIN OPENSSH PRIVATE KEY-----":                               false,
+		"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60:":     false,
+		"mine:9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60": false,
+		"env:" + strings.Repeat("a", 101):                                       false,
 	} {
-		if err := keyname.CheckReference(known, ref, 100); ok != (err == nil) || err != nil && !errors.Is(err, signer.ErrName) {
+		err := signer.CheckReference(ref, 100)
+		if ok != (err == nil) || err != nil && !errors.Is(err, signer.ErrName) {
 			t.Errorf("CheckReference(%q) = %v", ref, err)
+		}
+		if err != nil && len(ref) > 12 && strings.Contains(err.Error(), ref) {
+			t.Errorf("CheckReference(%q) repeats the reference: %v", ref, err)
 		}
 	}
 }

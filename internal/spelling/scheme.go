@@ -1,0 +1,34 @@
+package spelling
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/countersign/countersign/signer"
+)
+
+// Scheme returns the known scheme that the scheme of ref is probably a slip for.
+// It returns "" if err is not about an unknown scheme, or if no scheme is near.
+// Slips in the first letter do not count, because schemes are short and a program
+// may have its own: "mine" is not a slip for "file".
+func Scheme(err error, ref string) string {
+	unknown, ok := errors.AsType[*signer.SchemeError](err)
+	if !ok {
+		return ""
+	}
+	scheme, _, _ := strings.Cut(ref, ":")
+	return Nearest(scheme, slices.DeleteFunc(slices.Clone(unknown.Known), func(known string) bool {
+		return !strings.HasPrefix(known, scheme[:min(1, len(scheme))])
+	}))
+}
+
+// WithSchemeHint returns err with a hint if [Scheme] finds a known scheme.
+func WithSchemeHint(err error, ref string) error {
+	meant := Scheme(err, ref)
+	if meant == "" {
+		return err
+	}
+	return signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("did you mean %q?", meant+":")})
+}
