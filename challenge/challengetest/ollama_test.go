@@ -1,10 +1,11 @@
 package challengetest_test
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +35,8 @@ func TestUnmodifiedOllama(t *testing.T) {
 		t.Skip("no Ollama: scripts/ollama builds one and runs this test")
 	}
 	o := startOllama(t, program)
-	config := challengetest.Config{CDN: true, SignIn: true, Keys: []ssh.PublicKey{o.key}}
+	own := newKey(t)
+	config := challengetest.Config{CDN: true, SignIn: true, Keys: []ssh.PublicKey{o.key, own.PublicKey()}}
 	first, second := start(t, config), start(t, config)
 	digests := first.AddImage("library/demo", "latest", []byte("weights"), []byte("template"))
 	from, to := strings.TrimPrefix(first.URL, "http://")+"/library/demo", strings.TrimPrefix(second.URL, "http://")+"/library/demo"
@@ -51,7 +53,8 @@ func TestUnmodifiedOllama(t *testing.T) {
 	t.Run("push", func(t *testing.T) {
 		o.run(t, o.server, "cp", from, to)
 		o.run(t, o.server, "push", "--insecure", "http://"+to)
-		bearer := token(t, second, "repository:library/demo:pull")
+		pull := query("repository:library/demo:pull", time.Now()).Encode()
+		bearer := exchange{realm: second.Realm(), query: pull, key: own}.do(t, second).token(t)
 		for _, digest := range digests {
 			got := send(t, second, http.MethodHead, second.URL+"/v2/library/demo/blobs/"+digest, bearer, "")
 			if got.status != http.StatusOK {
@@ -111,30 +114,38 @@ func startOllama(t *testing.T, program string) ollama {
 
 	ctx, stop := context.WithCancel(context.Background())
 	serve := o.command(ctx, o.server, "serve")
-	var log bytes.Buffer
-	serve.Stdout, serve.Stderr = &log, &log
+	stderr, err := serve.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var log strings.Builder
+	ready, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			fmt.Fprintln(&log, lines.Text())
+			if strings.Contains(lines.Text(), "Listening on") {
+				close(ready)
+			}
+		}
+	}()
 	t.Cleanup(func() {
 		stop()
+		<-ended
 		_ = serve.Wait() // the context killed it
 		if t.Failed() {
 			t.Logf("ollama serve:\n%s", log.String())
 		}
 	})
-	deadline := time.Now().Add(time.Minute)
-	for {
-		resp, err := http.Get("http://" + o.server + "/")
-		if err == nil {
-			resp.Body.Close()
-			return o
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("ollama serve does not answer: %v", err)
-		}
-		<-time.After(50 * time.Millisecond)
+	select {
+	case <-ready:
+	case <-ended:
+		t.Fatal("ollama serve ended")
 	}
+	return o
 }
 
 // run runs a command of Ollama that talks to the server at host.
