@@ -1,17 +1,11 @@
 package challenge
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/countersign/countersign/internal/printable"
 )
 
 // Causes that an [Error] wraps, besides ErrRealm, those of package signer and
@@ -98,31 +92,4 @@ func parenthesise(s string) string {
 		return ""
 	}
 	return "(" + s + ")"
-}
-
-// ServerText reads the start of an error response's body and returns the
-// server's own words in it, on one line and fit for a terminal; "" if there are
-// none. It knows the JSON of Ollama ({"error": ...}), of OAuth
-// (error_description) and of OCI ({"errors": [{"code", "message"}]}).
-func ServerText(resp *http.Response) string {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // what there is
-	return serverText(body)
-}
-
-func serverText(body []byte) string {
-	var reply struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Message     string `json:"message"`
-		Errors      []struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-		} `json:"errors"`
-	}
-	_ = json.Unmarshal(body, &reply) // what could be read is what there is
-	text := []string{cmp.Or(reply.Description, reply.Error, reply.Message)}
-	for _, e := range reply.Errors {
-		text = append(text, cmp.Or(e.Message, e.Code))
-	}
-	return printable.Text(strings.Join(slices.Compact(text), " "))
 }

@@ -98,7 +98,7 @@ func (x *exchange) request(ctx context.Context) (*issued, *Error) {
 // refusal says why there was no token. Only a status that speaks of this key or
 // scope is a rejection; others are the server's trouble.
 func (x *exchange) refusal(resp *http.Response, body []byte) *Error {
-	e := &Error{Op: "get token", Status: resp.StatusCode, Server: serverText(body), Err: ErrReply}
+	e := &Error{Op: "get token", Status: resp.StatusCode, Server: serverText(resp.StatusCode, body), Err: ErrReply}
 	switch s := resp.StatusCode; {
 	case s == http.StatusBadRequest, s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusNotFound:
 		e.Err = ErrRejected
