@@ -32,8 +32,9 @@ type Signer interface {
 
 	// Sign signs the whole message, never a digest of it, and gives up when
 	// ctx ends, with an error that wraps ctx's. It may prompt the user once to
-	// unlock the key (ErrLocked when nobody can answer, ErrDenied when the
-	// answer is no or wrong). It writes and creates nothing.
+	// unlock the key (ErrLocked when nobody can answer or [MayPrompt] reports
+	// false, ErrDenied when the answer is no or wrong). It writes and creates
+	// nothing.
 	Sign(ctx context.Context, msg []byte) (*ssh.Signature, error)
 }
 

@@ -100,6 +100,9 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 	if passphrase == nil {
 		return nil, fmt.Errorf("%w: it has a passphrase and nobody is there to give it", ErrLocked)
 	}
+	if !MayPrompt(ctx) {
+		return nil, fmt.Errorf("%w: it has a passphrase, which work in the background does not ask for", ErrLocked)
+	}
 	prompt := "passphrase"
 	if p.pub != nil {
 		prompt += " for key " + ssh.FingerprintSHA256(p.pub)

@@ -193,3 +193,23 @@ func TestForeignHeaderBeforeLockedHalf(t *testing.T) {
 		t.Error("signed all the same")
 	}
 }
+
+func TestUnlockInTheBackground(t *testing.T) {
+	asked := 0
+	s := parseLocked(t, func(context.Context, string) ([]byte, error) {
+		asked++
+		return []byte(secret), nil
+	})
+	background := signer.WithoutPrompt(t.Context())
+	_, err := s.Sign(background, nil)
+	wantIs(t, err, signer.ErrLocked)
+	if asked != 0 {
+		t.Errorf("asked %d times for a passphrase in the background", asked)
+	}
+	if _, err := s.Sign(t.Context(), nil); err != nil {
+		t.Errorf("in the foreground: %v", err)
+	}
+	if _, err := s.Sign(background, nil); err != nil {
+		t.Errorf("in the background with an unlocked key: %v", err)
+	}
+}
