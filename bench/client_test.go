@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +21,6 @@ import (
 	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/countersign/countersign/challenge"
-	"github.com/countersign/countersign/signer"
 )
 
 // A client is one implementation of the token flow, used in the way that its
@@ -68,7 +66,7 @@ func each(one func(ctx context.Context, repo string) error) pull {
 func ourTransport(s site) *challenge.Transport {
 	return &challenge.Transport{Base: s.base, Client: &challenge.Client{
 		HTTP: &http.Client{Transport: s.base},
-		Key:  func(context.Context, *url.URL) (signer.Signer, error) { return s.key, nil },
+		Key:  challenge.StaticKey(s.key),
 	}}
 }
 

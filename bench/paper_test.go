@@ -17,8 +17,9 @@ type paper struct {
 	redirect string // where requests with a token are sent, unless ""
 	token    io.Reader
 
-	mu   sync.Mutex
-	went []*http.Request // to anywhere but the registry
+	mu        sync.Mutex
+	went      []*http.Request // to anywhere but the registry
+	exchanges int
 }
 
 const paperURL = "https://registry.test"
@@ -35,6 +36,9 @@ func (p *paper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case strings.HasSuffix(req.URL.Path, "/token"):
+		p.mu.Lock()
+		p.exchanges++
+		p.mu.Unlock()
 		if p.token != nil {
 			return answer(req, http.StatusOK, p.token), nil
 		}

@@ -24,9 +24,9 @@ var page string
 // A summary is what the page is filled with.
 type summary struct {
 	Machine, Versions                        string
-	Rounds, Scopes                           int
+	Rounds, Scopes, Passes                   int
 	Parsers, Parse, Sign, Request            table
-	Flows, Policies, Memory                  table
+	Flows, Policies, Mirror                  table
 	OverRaw, OllamaOverOurs, ParseFrom       string
 	OwnAllocs, OwnAdded, OrasAdded, GGCRAdds string
 }
@@ -36,14 +36,14 @@ func TestReport(t *testing.T) {
 	if *report == "" {
 		t.Skip("nothing to write: go run . measures and writes docs/performance.md")
 	}
-	r := summary{Machine: machine(), Versions: versions(t), Rounds: rounds, Scopes: scopes, Parsers: parserTable()}
+	r := summary{Machine: machine(), Versions: versions(t), Rounds: rounds, Scopes: scopes, Passes: passes, Parsers: parserTable()}
 	parse, sign, request := measureAll(t) // first, while there is little for the collector
 	r.Parse = speedTable(parse, "", "ns")
 	r.Sign = speedTable(sign, "", "µs")
 	r.Request = speedTable(request, "added", "ns")
 	r.targets(parse, sign, request)
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
-	r.Memory = memoryTable(t)
+	r.Mirror = mirrorTable(t)
 
 	picture := chart([]panel{
 		bars("Parse a challenge", "ns", parse),
@@ -124,11 +124,13 @@ func results[B any](t *testing.T, corner string, behaviours []B, name func(B) st
 	return all
 }
 
-func memoryTable(t *testing.T) table {
-	all := table{head: []string{"", fmt.Sprintf("bytes after %d scopes", scopes/5), fmt.Sprintf("after %d", scopes)}}
-	for _, c := range hoarders() {
-		some, many := heapAfter(t, c, scopes/5), heapAfter(t, c, scopes)
-		all.rows = append(all.rows, []string{c.name, fmt.Sprint(some), mark(fmt.Sprint(many), many < some+some/2)})
+func mirrorTable(t *testing.T) table {
+	all := table{head: []string{"", "exchanges", "bytes at the end"}}
+	for _, c := range clientsWithScopes() {
+		m := runMirror(t, c, scopes, passes)
+		all.rows = append(all.rows, []string{
+			c.name, mark(fmt.Sprint(m.exchanges), m.exchanges == scopes), mark(fmt.Sprint(m.held), m.held <= maxHeld),
+		})
 	}
 	return all
 }

@@ -1,67 +1,208 @@
 package challenge
 
 import (
+	"container/heap"
+	"container/list"
 	"sync"
 	"time"
 )
 
-// maxTokens bounds what a Client remembers.
-const maxTokens = 1000
+const (
+	// defaultCacheBytes is the limit of a cache if Client.CacheBytes is 0.
+	defaultCacheBytes = 32 << 20
 
-// need is what a token is good for, and so what tokens are remembered by.
-type need struct {
-	what string // origin, realm, service and the scope's normal form
-	key  string // fingerprint
+	// entryBytes is about what an entry takes besides its strings.
+	entryBytes = 400
+)
+
+// A tokenKey tells tokens apart.
+type tokenKey struct {
+	request string // tokenRequest.id
+	key     string // fingerprint
 }
 
-func (n need) String() string { return n.what + "\x00" + n.key }
+// keyOf is where a cache keeps the fingerprint of the key that an origin had last.
+type keyOf struct{ origin Origin }
 
-// A cache remembers tokens. The zero value is empty.
+// template is where a cache keeps a request for a token for one repository. Requests
+// for other repositories of the same origin probably differ in the name only.
+type template struct{ origin Origin }
+
+// A cache remembers tokens, what registries asked for and which keys they got. When it
+// is larger than its limit, it drops expired tokens and then what was not used for
+// the longest time.
 type cache struct {
-	mu     sync.Mutex
-	tokens map[need]Token
+	limit int // of bytes
+	now   func() time.Time
+
+	mu       sync.Mutex
+	bytes    int                 // of all entries
+	entries  map[any]*cacheEntry // by tokenKey, resource, template or keyOf
+	used     list.List           // of *cacheEntry, the last one used first
+	expiring expiryHeap          // those with a token
 }
 
-// get returns the token for n, or the zero Token.
-func (c *cache) get(n need) Token {
+type cacheEntry struct {
+	key     any
+	bytes   int
+	used    *list.Element
+	expires int // position in cache.expiring
+
+	// One of these is set.
+	token       Token
+	request     *tokenRequest
+	fingerprint string
+}
+
+// token returns the token for key, or the zero Token.
+func (c *cache) token(key tokenKey) Token {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tokens[n]
+	return c.get(key).token
 }
 
-func (c *cache) put(t Token, now time.Time) {
+func (c *cache) putToken(t Token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tokens == nil {
-		c.tokens = map[need]Token{}
-	}
-	if len(c.tokens) >= maxTokens {
-		c.makeRoom(now)
-	}
-	c.tokens[t.ask.need(t.key)] = t
+	key := t.key()
+	c.put(key, cacheEntry{token: t, bytes: t.size()})
+	c.shrink()
 }
 
-// makeRoom drops what has expired and the token that expires next.
-func (c *cache) makeRoom(now time.Time) {
-	var next Token
-	for n, t := range c.tokens {
-		if !t.usableAt(now) {
-			delete(c.tokens, n)
-		} else if next.issued == nil || t.expires.Before(next.expires) {
-			next = t
+// dropToken forgets a token that the server did not accept, unless there is another
+// one in its place.
+func (c *cache) dropToken(t Token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[t.key()]; e != nil && e.token == t {
+		c.remove(e)
+	}
+}
+
+// tokenRequest returns what the origin will ask for when r is requested: what it
+// asked for last time, or what the template leads to expect. It returns nil if
+// nothing is known.
+func (c *cache) tokenRequest(r resource) *tokenRequest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.get(r).request; known != nil {
+		return known
+	}
+	similar := c.get(template{r.origin}).request
+	if similar == nil || r.repository == "" {
+		return nil
+	}
+	expected := similar.withScope(r.scope())
+	c.put(r, cacheEntry{request: expected, bytes: expected.size()})
+	c.shrink()
+	return expected
+}
+
+// putTokenRequest remembers that want was asked for when r was requested.
+func (c *cache) putTokenRequest(r resource, want *tokenRequest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(r, cacheEntry{request: want, bytes: want.size()})
+	if r.repository != "" && normalScope(want.scope) == r.scope() {
+		c.put(template{r.origin}, cacheEntry{request: want, bytes: want.size()})
+	}
+	c.shrink()
+}
+
+// dropTokenRequest forgets what is known of r, and the template.
+func (c *cache) dropTokenRequest(r resource) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range []any{r, template{r.origin}} {
+		if e := c.entries[key]; e != nil {
+			c.remove(e)
 		}
 	}
-	if next.issued != nil {
-		delete(c.tokens, next.ask.need(next.key))
+}
+
+// swapKey remembers the fingerprint of the key for origin and returns the one before
+// it, or "".
+func (c *cache) swapKey(origin Origin, fingerprint string) (before string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before = c.get(keyOf{origin}).fingerprint
+	if before != fingerprint {
+		c.put(keyOf{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
+		c.shrink()
+	}
+	return before
+}
+
+// get returns the entry for key, which counts as used now, or an empty one. The
+// caller holds c.mu.
+func (c *cache) get(key any) cacheEntry {
+	e := c.entries[key]
+	if e == nil {
+		return cacheEntry{}
+	}
+	c.used.MoveToFront(e.used)
+	return *e
+}
+
+// put replaces the entry for key. The caller holds c.mu.
+func (c *cache) put(key any, e cacheEntry) {
+	if old := c.entries[key]; old != nil {
+		c.remove(old)
+	}
+	if c.entries == nil {
+		c.entries = map[any]*cacheEntry{}
+	}
+	e.key = key
+	e.bytes += entryBytes
+	c.bytes += e.bytes
+	e.used = c.used.PushFront(&e)
+	c.entries[key] = &e
+	if e.token.issued != nil {
+		heap.Push(&c.expiring, &e)
 	}
 }
 
-// drop forgets a token that the server did not take, unless another has come in
-// its place.
-func (c *cache) drop(rejected Token) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := rejected.ask.need(rejected.key); c.tokens[n] == rejected {
-		delete(c.tokens, n)
+// remove drops e. The caller holds c.mu.
+func (c *cache) remove(e *cacheEntry) {
+	delete(c.entries, e.key)
+	c.bytes -= e.bytes
+	c.used.Remove(e.used)
+	if e.token.issued != nil {
+		heap.Remove(&c.expiring, e.expires)
 	}
+}
+
+// shrink drops entries until they take at most c.limit bytes. The caller holds c.mu.
+func (c *cache) shrink() {
+	for c.bytes > c.limit && len(c.expiring) > 0 && !c.expiring[0].token.usableAt(c.now()) {
+		c.remove(c.expiring[0])
+	}
+	for c.bytes > c.limit && c.used.Len() > 0 {
+		c.remove(c.used.Back().Value.(*cacheEntry))
+	}
+}
+
+// An expiryHeap has the token that expires first at its top: see [heap.Interface].
+type expiryHeap []*cacheEntry
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].token.expires.Before(h[j].token.expires) }
+
+func (h expiryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].expires, h[j].expires = i, j
+}
+
+func (h *expiryHeap) Push(e any) {
+	entry := e.(*cacheEntry)
+	entry.expires = len(*h)
+	*h = append(*h, entry)
+}
+
+func (h *expiryHeap) Pop() any {
+	last := len(*h) - 1
+	entry := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return entry
 }

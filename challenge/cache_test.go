@@ -4,67 +4,132 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
-func TestCacheIsBounded(t *testing.T) {
+// newTestCache returns a cache with room for about so many small tokens, and its clock.
+func newTestCache(tokens int) (*cache, *time.Time) {
 	now := time.Unix(1700000000, 0)
+	size := testToken("0", now, time.Hour).size() + entryBytes
+	return &cache{limit: tokens * size, now: func() time.Time { return now }}, &now
+}
+
+// testToken is for a scope of one digit, so that all have the same size.
+func testToken(scope string, from time.Time, lifetime time.Duration) Token {
 	realm := &url.URL{Scheme: "https", Host: "r.example"}
-	var c cache
-	put := func(i int) Token {
-		token := Token{&issued{
-			secret:  func() string { return strconv.Itoa(i) },
-			from:    now,
-			expires: now.Add(time.Hour + time.Duration(i)*time.Second),
-			ask:     (&ask{realm: realm}).withScope(strconv.Itoa(i)),
-		}}
-		c.put(token, now)
-		return token
+	want := (tokenRequest{registry: httpsOrigin("r.example"), realm: realm, realmText: realm.String()}).withScope(scope)
+	return Token{&issued{
+		secret:  func() string { return "secret" },
+		from:    from,
+		expires: from.Add(lifetime),
+		request: want,
+	}}
+}
+
+func TestCacheIsLimited(t *testing.T) {
+	c, now := newTestCache(5)
+	for i := range 10_000 {
+		c.putToken(testToken(strconv.Itoa(i%7), *now, time.Hour))
+		origin := httpsOrigin(strconv.Itoa(i) + ".example")
+		r := resourceOf(origin, &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}})
+		c.putTokenRequest(r, (tokenRequest{registry: origin}).withScope("repository:a:pull"))
+		c.tokenRequest(resource{origin: origin, repository: "b", actions: "pull"})
+		c.swapKey(origin, "SHA256:"+strconv.Itoa(i))
+		if c.bytes > c.limit || c.used.Len() != len(c.entries) || len(c.expiring) > len(c.entries) {
+			t.Fatalf("%d bytes of %d in %d entries, %d by use, %d by expiry", c.bytes, c.limit, len(c.entries), c.used.Len(), len(c.expiring))
+		}
 	}
-	var last Token
-	for i := range 10 * maxTokens {
-		last = put(i)
+}
+
+func TestCacheDropsTheLeastRecentlyUsed(t *testing.T) {
+	c, now := newTestCache(3)
+	a, b, d := testToken("a", *now, time.Hour), testToken("b", *now, time.Hour), testToken("d", *now, time.Hour)
+	for _, token := range []Token{a, b, d} {
+		c.putToken(token)
 	}
-	if len(c.tokens) > maxTokens {
-		t.Errorf("%d tokens, want at most %d", len(c.tokens), maxTokens)
+	c.token(a.key())
+	c.putToken(testToken("e", *now, time.Minute)) // expires first, and is the newest
+	if c.token(b.key()) != (Token{}) {
+		t.Error("the least recently used token is still there")
 	}
-	if c.get(last.ask.need(keyID{})) != last {
-		t.Error("the last token is gone")
+	for _, token := range []Token{a, d} {
+		if c.token(token.key()) != token {
+			t.Errorf("the token for scope %s is gone", token.request.scope)
+		}
 	}
-	now = now.Add(24 * time.Hour) // all have expired
-	put(1)
-	if len(c.tokens) != 1 {
-		t.Errorf("%d tokens after all have expired, want the new one", len(c.tokens))
+}
+
+func TestCacheDropsExpiredTokensFirst(t *testing.T) {
+	c, now := newTestCache(3)
+	old, short := testToken("a", *now, time.Hour), testToken("b", *now, time.Minute)
+	c.putToken(old)
+	c.putToken(short)
+	c.putToken(testToken("c", *now, time.Hour))
+	*now = now.Add(10 * time.Minute)
+	c.putToken(testToken("d", *now, time.Hour))
+	if c.token(short.key()) != (Token{}) {
+		t.Error("the expired token is still there")
+	}
+	if c.token(old.key()) != old {
+		t.Error("the least recently used token was dropped and an expired one was there")
+	}
+}
+
+func TestCacheOfNothing(t *testing.T) {
+	c, now := newTestCache(0)
+	token := testToken("a", *now, time.Hour)
+	c.putToken(token)
+	if c.token(token.key()) != (Token{}) {
+		t.Error("a cache of 0 bytes keeps a token")
 	}
 }
 
 func TestDropLeavesTheSuccessor(t *testing.T) {
-	var c cache
-	token := func() Token {
-		return Token{&issued{secret: func() string { return "same text" }, expires: time.Now().Add(time.Hour), ask: &ask{}}}
-	}
-	old, successor := token(), token()
-	c.put(old, time.Now())
-	c.put(successor, time.Now())
-	c.drop(old)
-	if c.get(need{}) != successor {
+	c, now := newTestCache(10)
+	old, successor := testToken("a", *now, time.Hour), testToken("a", *now, time.Hour)
+	c.putToken(old)
+	c.putToken(successor)
+	c.dropToken(old)
+	if c.token(old.key()) != successor {
 		t.Error("dropping the old token took its successor")
 	}
-	c.drop(successor)
-	if c.get(need{}) != (Token{}) {
+	c.dropToken(successor)
+	if c.token(old.key()) != (Token{}) {
 		t.Error("the dropped token is still there")
+	}
+	if c.bytes != 0 || len(c.expiring) != 0 || c.used.Len() != 0 {
+		t.Errorf("an empty cache has %d bytes, %d tokens by expiry and %d entries by use", c.bytes, len(c.expiring), c.used.Len())
 	}
 }
 
-func TestKnownIsBounded(t *testing.T) {
-	var k known
-	for i := range 10 * maxKnown {
-		from := httpsOrigin(strconv.Itoa(i) + ".example")
-		req := &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}}
-		k.learn(placeOf(from, req), (&ask{}).withScope("repository:a:pull"))
+// TestTokenKeys changes one thing at a time that tells tokens apart.
+func TestTokenKeys(t *testing.T) {
+	key := func(origin, realm, service, scope, fingerprint string) tokenKey {
+		o, err := ParseOrigin(origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := (tokenRequest{registry: o, realmText: realm, service: service}).withScope(scope)
+		return tokenKey{r.id, fingerprint}
 	}
-	if len(k.places) > maxKnown || len(k.guess) > maxKnown {
-		t.Errorf("%d places and %d guesses, want at most %d", len(k.places), len(k.guess), maxKnown)
+	first := key("https://r.example", "https://r.example/token", "s", "repository:a:pull", "SHA256:a")
+	for name, other := range map[string]tokenKey{
+		"scheme":  key("http://r.example", "https://r.example/token", "s", "repository:a:pull", "SHA256:a"),
+		"host":    key("https://q.example", "https://r.example/token", "s", "repository:a:pull", "SHA256:a"),
+		"port":    key("https://r.example:8443", "https://r.example/token", "s", "repository:a:pull", "SHA256:a"),
+		"realm":   key("https://r.example", "https://r.example/token2", "s", "repository:a:pull", "SHA256:a"),
+		"service": key("https://r.example", "https://r.example/token", "t", "repository:a:pull", "SHA256:a"),
+		"scope":   key("https://r.example", "https://r.example/token", "s", "repository:a:push", "SHA256:a"),
+		"key":     key("https://r.example", "https://r.example/token", "s", "repository:a:pull", "SHA256:b"),
+	} {
+		if other == first {
+			t.Errorf("two tokens that differ in the %s have one key", name)
+		}
+	}
+	same := key("https://R.example:443", "https://r.example/token", "s", "repository:a:pull repository:a:pull", "SHA256:a")
+	if same != first {
+		t.Errorf("another spelling of the same:\n%s\n%s", strings.ReplaceAll(same.request, "\x00", " "), strings.ReplaceAll(first.request, "\x00", " "))
 	}
 }

@@ -1,134 +1,183 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
 
-const (
-	// exchangeTimeout bounds an exchange that nobody waits for any more. It leaves
-	// a person time to unlock the key.
-	exchangeTimeout = 5 * time.Minute
-
-	// requestTimeout bounds each request to a realm, so that one that hangs does
-	// not hold up for long those who share its exchange.
-	requestTimeout = 30 * time.Second
-)
-
-// A Client exchanges challenges for tokens and remembers the tokens until
-// shortly before they expire. Only Key has to be set. It is safe for concurrent
-// use; its fields are not to be changed once it is in use, nor is it to be
-// copied.
+// A Client exchanges challenges for tokens and remembers the tokens until shortly
+// before they expire. Only Key must be set. It is safe for concurrent use. Do not
+// change its fields after the first use, and do not copy it.
 type Client struct {
-	// Key yields the signer for a registry, named by the scheme, host and port of
-	// the request that it challenged. It is called when a challenge may be
-	// answered and for each token that is taken from memory: see [signer.Keeper]. The
-	// host is in lower case and without a default port; origin must not be changed.
-	Key func(ctx context.Context, origin *url.URL) (signer.Signer, error)
+	// Key returns the signer for the registry that challenged.
+	Key KeyFunc
 
 	// HTTP makes the token requests; nil means http.DefaultTransport with at most
-	// 64 KiB of header. Where a registry needs a certificate authority or a proxy
-	// of its own, set it as well as Transport.Base. Each request has half a minute,
-	// and no redirect is followed, whatever it says.
+	// 64 KiB of header. If a registry needs a certificate authority or a proxy of its
+	// own, set Transport.Base as well. Each request has half a minute. No redirect is
+	// followed, whatever HTTP.CheckRedirect says.
 	HTTP *http.Client
 
 	// Policy decides which challenges are answered.
 	Policy Policy
 
+	// UserAgent is the User-Agent of the token requests; "" means that of the request
+	// that was challenged or, if it has none, the name of the program.
+	UserAgent string
+
+	// CacheBytes limits the memory for tokens and for what registries asked for; 0
+	// means 32 MiB. Expired tokens are dropped first, then what was not used for the
+	// longest time. If CacheBytes is negative, nothing is remembered.
+	CacheBytes int
+
+	// Trace is told what the client does, in addition to the Trace of a request's
+	// context; nil means that none is.
+	Trace *Trace
+
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	cache     cache
-	exchanges singleflight.Group
-	setUp     sync.Once
-	http      *http.Client
-	last      atomic.Pointer[identified]
+	once    sync.Once
+	http    *http.Client
+	cache   cache
+	flights flights
+	secrets secrets
 }
 
-// Token answers ch, a challenge to a request to origin: from memory if it can,
-// otherwise by one exchange for all who need the same meanwhile. Each caller
-// gives up when its own ctx ends; the exchange goes on for the others. A token
-// that will expire soon is returned at once, and its successor fetched
-// meanwhile. Failures are not remembered.
+// Token returns a token that answers ch, the challenge to req: from memory, or from
+// one exchange for all callers that need the same token. Each caller leaves when its
+// own ctx ends, and the exchange ends with the last caller. A token that will expire
+// soon is returned at once, and the next one is fetched in the background. Failures
+// are not remembered.
 //
-// Errors are of type *[Error]: ErrRealm if the policy refuses the realm (the key
-// is not touched then), ErrRejected, ErrReply, or the cause that the key or the
-// connection gave.
-func (c *Client) Token(ctx context.Context, ch Challenge, origin *url.URL) (Token, error) {
-	a, err := c.admit(ch, origin, origin)
+// The policy must allow the realm for the origin of req and for each origin that
+// redirected req, as [http.Client] tells in req.Response.
+//
+// Errors are of type *[Error]: ErrNoChallenge; ErrRealm if the policy refuses the
+// realm, before the key is opened; ErrRejected; ErrReply; and the errors of Key, of
+// the signer and of the connection.
+func (c *Client) Token(ctx context.Context, ch Challenge, req *http.Request) (Token, error) {
+	r, err := describeRequest(req)
+	if err != nil {
+		return Token{}, &Error{Op: "read challenge", Err: err}
+	}
+	want, err := c.newTokenRequest(ctx, ch, r)
 	if err != nil {
 		return Token{}, err
 	}
-	t, _, err := c.token(ctx, a)
+	t, _, err := c.token(ctx, r, want)
 	return t, err
 }
 
-// token also tells whether the token is fresh from an exchange.
-func (c *Client) token(ctx context.Context, a *ask) (t Token, fresh bool, err error) {
-	if c.Key == nil {
-		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: errors.New("Client.Key is nil: there is no key to sign with")})
+// Reject tells c that a server refused t. Token does not return t again.
+func (c *Client) Reject(ctx context.Context, t Token) {
+	if t.issued == nil {
+		return
 	}
-	key, err := c.Key(ctx, a.site)
+	e := t.request.event(t.keyID)
+	e.Expires = t.Expires()
+	c.tell(ctx, rejected, e)
+	c.memory().dropToken(t)
+}
+
+// token also reports whether the token is from an exchange that r waited for.
+func (c *Client) token(ctx context.Context, r callerRequest, want *tokenRequest) (t Token, fresh bool, err error) {
+	key, id, err := c.openKey(ctx, r, want)
 	if err != nil {
-		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: err})
+		return Token{}, false, err
 	}
-	if key == nil {
-		return Token{}, false, a.fail(keyID{}, &Error{Op: "get key", Err: errors.New("Client.Key returned neither a signer nor an error")})
+	tokenKey := tokenKey{want.id, id.fingerprint}
+	exchange := func(ctx context.Context) (Token, error) {
+		x := &exchange{client: c, request: want, key: key, keyID: id, userAgent: r.userAgent}
+		return x.token(ctx)
 	}
-	id := c.identify(key)
-	have, now := c.cache.get(a.need(id)), c.now()
-	if have.usableAt(now) {
-		if have.ageingAt(now) && have.renewed.CompareAndSwap(false, true) {
-			c.exchange(ctx, a, key, id)
+	known, now := c.memory().token(tokenKey), c.now()
+	if known.usableAt(now) {
+		if known.ageingAt(now) && known.renewed.CompareAndSwap(false, true) {
+			c.flights.renew(ctx, tokenKey, exchange)
 		}
-		return have, false, nil
+		return known, false, nil
 	}
-	if err := ctx.Err(); err != nil {
-		return Token{}, false, a.fail(id, &Error{Op: "get token", Err: err})
+	err = ctx.Err()
+	if err == nil {
+		t, err = c.flights.wait(ctx, tokenKey, exchange)
 	}
-	select {
-	case r := <-c.exchange(ctx, a, key, id):
-		if r.Err != nil {
-			return Token{}, false, r.Err
-		}
-		return r.Val.(Token), true, nil
-	case <-ctx.Done():
-		return Token{}, false, a.fail(id, &Error{Op: "get token", Err: ctx.Err()})
+	if err != nil {
+		return Token{}, false, c.failure(want, id, err)
 	}
+	return t, true, nil
 }
 
-// exchange gets a new token, once for all who ask meanwhile, and outlives ctx.
-func (c *Client) exchange(ctx context.Context, a *ask, key signer.Signer, id keyID) <-chan singleflight.Result {
-	n := a.need(id)
-	return c.exchanges.DoChan(n.String(), func() (any, error) {
-		if t := c.cache.get(n); t.usableAt(c.now()) && !t.ageingAt(c.now()) {
-			return t, nil // another exchange ended just before this one
+// openKey passes the gate and tells about the key.
+func (c *Client) openKey(ctx context.Context, r callerRequest, want *tokenRequest) (signer.Signer, keyID, error) {
+	key, err := r.openKey(ctx, c.Key, c.allows(want.realmText))
+	if err != nil {
+		e := c.failure(want, keyID{}, &Error{Op: "get key", Err: err})
+		if !errors.Is(err, ErrRealm) {
+			c.tell(ctx, keyFailed, want.event(keyID{}).withError(e))
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
-		defer cancel()
-		x := &exchange{http: c.client(), now: c.now, ask: a, key: key, id: id}
-		issued, err := x.run(ctx)
-		if err != nil {
-			return nil, a.fail(id, err)
-		}
-		t := Token{issued}
-		c.cache.put(t, c.now())
-		return t, nil
-	})
+		return nil, keyID{}, e
+	}
+	id := identify(key)
+	e := want.event(id)
+	switch e.Previous = c.memory().swapKey(r.origin, id.fingerprint); e.Previous {
+	case id.fingerprint:
+	case "":
+		c.tell(ctx, keyOpened, e)
+	default:
+		c.tell(ctx, keyChanged, e)
+	}
+	return key, id, nil
 }
 
-// client follows no redirect: the target would not be the realm that was signed.
+// keyID is how errors and traces name a key.
+type keyID struct{ fingerprint, ref string }
+
+func identify(s signer.Signer) keyID {
+	id := keyID{fingerprint: ssh.FingerprintSHA256(s.PublicKey())}
+	if named, ok := s.(fmt.Stringer); ok { // as signer.Mux makes them
+		id.ref = named.String()
+	}
+	return id
+}
+
+// failure returns err as an *Error about want.
+func (c *Client) failure(want *tokenRequest, id keyID, err error) *Error {
+	e, ok := err.(*Error)
+	if !ok {
+		e = &Error{Op: "get token", Err: err}
+	}
+	if e.Registry != "" {
+		return e // another caller of the same exchange may have it too
+	}
+	e.Registry, e.Realm, e.Scope = want.registry.String(), want.realmText, want.scope
+	e.Key, e.Ref = id.fingerprint, id.ref
+	return c.clean(e)
+}
+
+func (c *Client) memory() *cache {
+	c.setUp()
+	return &c.cache
+}
+
+// client follows no redirect: the policy has not allowed the target.
 func (c *Client) client() *http.Client {
-	c.setUp.Do(func() {
+	c.setUp()
+	return c.http
+}
+
+func (c *Client) setUp() {
+	c.once.Do(func() {
+		c.cache.limit, c.cache.now = cmp.Or(c.CacheBytes, defaultCacheBytes), c.now
 		h := http.Client{Transport: limitedTransport()}
 		if c.HTTP != nil {
 			h = *c.HTTP
@@ -136,11 +185,10 @@ func (c *Client) client() *http.Client {
 		h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		c.http = &h
 	})
-	return c.http
 }
 
-// limitedTransport is http's default with a bound on what a reply's header may
-// take; a program that has put something else in its place keeps that.
+// limitedTransport is http.DefaultTransport with a limit for the header of a reply. A
+// program may have replaced the default by another type, which stays as it is.
 func limitedTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {

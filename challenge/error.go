@@ -76,6 +76,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "; the server asks to wait %v", e.after)
 	}
 	switch {
+	case e.Skew.Abs() > maxCorrection: // Err tells both times
 	case e.Skew > 0:
 		fmt.Fprintf(&b, "; also, the clock of this machine is %v behind the server's", e.Skew)
 	case e.Skew < 0:

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"net/url"
 
 	"golang.org/x/crypto/ssh"
 
@@ -42,7 +41,7 @@ func ExampleTransport() {
 	key := newKey()
 
 	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
-		Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+		Key: challenge.StaticKey(key),
 	}}}
 	resp, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
 	if err != nil {
@@ -70,8 +69,8 @@ func ExampleClient_Token() {
 	}
 	fmt.Println(resp.Status, "for", ch.Get("scope"))
 
-	client := &challenge.Client{Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil }}
-	token, err := client.Token(context.Background(), ch, resp.Request.URL)
+	client := &challenge.Client{Key: challenge.StaticKey(key)}
+	token, err := client.Token(context.Background(), ch, resp.Request)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -120,7 +119,7 @@ func ExampleRequestSigner() {
 	}
 	client := &http.Client{Transport: &challenge.RequestSigner{
 		Origins: []challenge.Origin{origin}, // no other server gets a signature
-		Key:     func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+		Key:     challenge.StaticKey(key),
 	}}
 	resp, err := client.Post(registry.URL+"/api/me", "application/json", nil)
 	if err != nil {

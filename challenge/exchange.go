@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -10,20 +11,39 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/cenkalti/backoff/v7"
 
 	"github.com/countersign/countersign/signer"
 )
 
 const (
+	maxTries = 4
+
+	// maxWait is how long a server may make an exchange wait for its next try. If the
+	// server wants more, the exchange fails and tells it to the caller.
+	maxWait = time.Minute
+
+	// requestTimeout bounds each request to a realm, so that a realm that hangs does
+	// not delay the callers for long.
+	requestTimeout = 30 * time.Second
+
 	// maxReply bounds what is read of a token endpoint's reply.
 	maxReply = 128 << 10
 
-	// maxSkew is how far two clocks may differ before that can be why a ts is
-	// refused; Ollama's registry allows a few minutes.
-	maxSkew = 30 * time.Second
+	// minSkew is how far two clocks must differ before that can be the reason why a
+	// ts is refused; Ollama's registry allows a few minutes.
+	minSkew = 30 * time.Second
+
+	// maxCorrection is how far from this machine's clock a signed ts may be. Without a
+	// limit a server could collect signatures for any time that it likes.
+	maxCorrection = 24 * time.Hour
 
 	// emptyHash is the base64 of the lower-case hex text of SHA-256 of nothing, the
 	// third field of what is signed (Ollama's server/auth.go signs the hash of the
@@ -33,79 +53,163 @@ const (
 
 // An exchange turns signatures of one key into one token.
 type exchange struct {
-	http  *http.Client
-	now   func() time.Time
-	ask   *ask
-	key   signer.Signer
-	id    keyID
-	ahead time.Duration // what to add to our clock to have the server's
-	tries int           // requests so far
+	client    *Client
+	request   *tokenRequest
+	key       signer.Signer
+	keyID     keyID
+	userAgent string
+	ahead     time.Duration // what to add to our clock to have the server's
+	requests  int           // sent so far
 }
 
-// attempt makes one request, and a second one if the first may have been
-// refused because of this machine's clock.
-func (x *exchange) attempt(ctx context.Context) (*issued, *Error) {
-	t, err := x.request(ctx)
-	if err == nil || err.Skew == 0 || x.ahead != 0 {
-		return t, err
+// token tries until a try brings a token, or an error that another try would bring
+// too. Each request has a signature of its own, so that no nonce comes twice. The
+// error is of type *Error.
+func (x *exchange) token(ctx context.Context) (Token, error) {
+	t, err := backoff.Retry(ctx, x.tries(ctx), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0))
+	if err == nil {
+		x.client.memory().putToken(t)
+		return t, nil
 	}
-	x.ahead = err.Skew
-	t, second := x.request(ctx)
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Op: "get token", Err: err}
+	}
+	e.Tries = x.requests
+	return Token{}, x.client.failure(x.request, x.keyID, e)
+}
+
+// tries returns a function that makes the next try and tells what to do after it.
+func (x *exchange) tries(ctx context.Context) func() (Token, error) {
+	event := x.request.event(x.keyID)
+	return func() (Token, error) {
+		event.Try++
+		x.client.tell(ctx, exchanging, event)
+		start := x.client.now()
+		t, e := x.try(ctx)
+		done := event
+		done.Took = x.client.now().Sub(start)
+		if e == nil {
+			done.Expires = t.Expires()
+			x.client.tell(ctx, exchanged, done)
+			return t, nil
+		}
+		x.client.tell(ctx, exchanged, done.withError(x.client.clean(e)))
+		switch {
+		case !e.temporary || e.after > maxWait:
+			return Token{}, backoff.Permanent(e)
+		case e.after > 0:
+			return Token{}, backoff.RetryAfter(e.after, e)
+		}
+		return Token{}, e
+	}
+}
+
+// try makes one request, and a second one if the server may have refused the first
+// because of this machine's clock.
+func (x *exchange) try(ctx context.Context) (Token, *Error) {
+	t, e := x.send(ctx)
+	if e == nil || e.Skew == 0 || e.Skew.Abs() > maxCorrection || x.ahead != 0 {
+		return t, e
+	}
+	x.ahead = e.Skew
+	t, second := x.send(ctx)
 	if second != nil {
-		second.Skew = err.Skew
+		second.Skew = e.Skew
 	}
 	return t, second
 }
 
-// request is signed with a fresh nonce.
-func (x *exchange) request(ctx context.Context) (*issued, *Error) {
-	target := tokenURL(x.ask.realm, x.ask.service, x.ask.scope, x.now().Add(x.ahead), newNonce())
+// send makes one request, signed with a fresh nonce.
+func (x *exchange) send(ctx context.Context) (Token, *Error) {
+	target := tokenURL(x.request.realm, x.request.service, x.request.scope, x.client.now().Add(x.ahead), newNonce())
 	auth, err := Sign(ctx, x.key, []byte("GET,"+target+","+emptyHash))
 	if err != nil {
-		return nil, &Error{Op: "sign", Err: err}
+		return Token{}, &Error{Op: "sign", Err: err}
 	}
+	x.client.secrets.add(auth)
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	x.tries++
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, &Error{Op: "get token", Err: err}
+		return Token{}, &Error{Op: "get token", Err: err}
 	}
 	req.Header.Set("Authorization", auth)
-	resp, err := x.http.Do(req)
+	req.Header.Set("User-Agent", x.product())
+	x.requests++
+	resp, err := x.client.client().Do(req)
 	if err != nil {
 		distrusted := errors.As(err, new(*tls.CertificateVerificationError))
-		return nil, &Error{Op: "get token", Err: withoutURL(err), temporary: !distrusted}
+		return Token{}, &Error{Op: "get token", Err: printableError(withoutURL(err)), temporary: !distrusted}
 	}
 	defer resp.Body.Close()
+	return x.read(resp)
+}
+
+// read returns the token in resp, or the reason why there is none.
+func (x *exchange) read(resp *http.Response) (Token, *Error) {
+	e := &Error{Op: "get token", Status: resp.StatusCode}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:
-		return nil, &Error{Op: "get token", Status: resp.StatusCode, Err: fmt.Errorf("%w: it broke off: %w", ErrReply, err), temporary: true}
+		e.Err, e.temporary = fmt.Errorf("%w: it broke off: %w", ErrReply, printableError(err)), true
+		return Token{}, e
 	case len(body) > maxReply:
-		return nil, &Error{Op: "get token", Status: resp.StatusCode, Err: fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReply)}
+		e.Err = fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReply)
+		return Token{}, e
 	case resp.StatusCode != http.StatusOK:
-		return nil, x.refusal(resp, body)
+		return Token{}, x.refusal(resp, body)
 	}
-	t, err := readToken(body, resp.Header, x.now())
+	t, err := readToken(body, resp.Header, x.client.now())
 	if err != nil {
-		return nil, &Error{Op: "get token", Status: resp.StatusCode, Err: err}
+		e.Err = printableError(err)
+		return Token{}, e
 	}
-	t.ask, t.key = x.ask, x.id
-	return t, nil
+	x.client.secrets.add(t.secret())
+	t.request, t.keyID = x.request, x.keyID
+	return Token{t}, nil
 }
 
-// refusal says why there was no token. Only a status that speaks of this key or
+// product returns the User-Agent of token requests. Some proxies refuse the one that
+// net/http sends by itself.
+func (x *exchange) product() string {
+	if ua := cmp.Or(x.client.UserAgent, x.userAgent); ua != "" {
+		return ua
+	}
+	return programName(os.Args)
+}
+
+// programName returns the name of the program as a product in User-Agent (RFC 9110,
+// section 10.1.5).
+func programName(args []string) string {
+	const fallback = "countersign"
+	if len(args) == 0 {
+		return fallback
+	}
+	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	name = strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && (isAlphanumeric(byte(r)) || strings.ContainsRune("-._", r)) {
+			return r
+		}
+		return -1
+	}, name)
+	return cmp.Or(strings.Trim(name, "-._"), fallback)
+}
+
+// refusal tells why there was no token. Only a status that is about this key or
 // scope is a rejection; others are the server's trouble.
 func (x *exchange) refusal(resp *http.Response, body []byte) *Error {
 	e := &Error{Op: "get token", Status: resp.StatusCode, Server: serverText(resp.StatusCode, body), Err: ErrReply}
+	now := x.client.now()
 	switch s := resp.StatusCode; {
 	case s == http.StatusBadRequest, s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusNotFound:
-		e.Err = ErrRejected
-		e.Skew = skew(resp.Header, x.now())
+		e.Err, e.Skew = ErrRejected, skew(resp.Header, now)
+		if e.Skew.Abs() > maxCorrection {
+			e.Err = fmt.Errorf("%w: the server's clock shows %s and this machine's clock shows %s: no ts is signed that is more than %v from this machine's clock",
+				ErrRejected, now.Add(e.Skew).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), maxCorrection)
+		}
 	case s == http.StatusTooManyRequests, s >= 500:
-		e.temporary = true
-		e.after = retryAfter(resp.Header, x.now())
+		e.temporary, e.after = true, retryAfter(resp.Header, now)
 	case s >= 300 && s < 400:
 		e.Err = fmt.Errorf("%w: a token endpoint may not redirect", ErrReply)
 	}
@@ -118,10 +222,29 @@ func skew(header http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	if d := date.Sub(now).Round(time.Second); d.Abs() > maxSkew {
+	if d := date.Sub(now).Round(time.Second); d.Abs() > minSkew {
 		return d
 	}
 	return 0
+}
+
+// retryAfter reads Retry-After in both forms (RFC 9110, section 10.2.3): seconds, and
+// a date, which counts from the server's own Date.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	const most = 1 << 31 // seconds, as in section 1.2.2 of RFC 9111
+	value := header.Get("Retry-After")
+	seconds, err := strconv.ParseUint(value, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, most)) * time.Second // the largest number if it is out of range
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return max(at.Sub(now), 0)
 }
 
 // tokenURL adds to the realm's own query what Ollama's server/auth.go adds. An

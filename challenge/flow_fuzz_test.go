@@ -117,7 +117,7 @@ func FuzzFlow(f *testing.F) {
 			})
 			client := &http.Client{Transport: &challenge.Transport{Base: network, Client: &challenge.Client{
 				HTTP: &http.Client{Transport: network},
-				Key:  func(context.Context, *url.URL) (signer.Signer, error) { return checked, nil },
+				Key:  challenge.StaticKey(checked),
 			}}}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()

@@ -60,7 +60,7 @@ func visit(t *testing.T, c challengetest.Config, layers ...string) *visitor {
 	})
 	v.client = &challenge.Client{
 		HTTP: registry.Client(),
-		Key:  func(context.Context, *url.URL) (signer.Signer, error) { return v.key, nil },
+		Key:  func(context.Context, challenge.Origin) (signer.Signer, error) { return v.key, nil },
 		Now:  c.Now,
 	}
 	v.http = &http.Client{Transport: &challenge.Transport{Client: v.client, Base: registry.Client().Transport}}

@@ -2,7 +2,6 @@ package challenge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,20 +12,21 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// A RequestSigner is an [http.RoundTripper] that signs each request to one of
-// its Origins with [SignRequest], and passes all others through as they are, so
-// that no other host is ever handed a signature, whatever redirects say. A
-// request that has an Authorization field already is passed through too. It is
-// safe for concurrent use.
+// A RequestSigner is an [http.RoundTripper] that signs each request to one of its
+// Origins with [SignRequest]. It passes all other requests through as they are, so
+// that no other server gets a signature, whatever redirects say. A request that
+// another origin redirected is not signed; if the server answers it with status 401,
+// the error is ErrRealm and names that origin. A request that has an Authorization
+// field already is passed through too. A RequestSigner is safe for concurrent use.
 type RequestSigner struct {
-	// Key yields the signer for an origin: see Client.Key.
-	Key func(ctx context.Context, origin *url.URL) (signer.Signer, error)
+	// Key returns the signer for an origin.
+	Key KeyFunc
 
 	// Origins are the servers that get signatures.
 	Origins []Origin
 
-	// Bearer puts "Bearer " in front of the signature, which some endpoints of
-	// Ollama's API want and others refuse.
+	// Bearer puts "Bearer " in front of the signature. Some endpoints of Ollama's API
+	// want it and others refuse it.
 	Bearer bool
 
 	Base http.RoundTripper // nil means http.DefaultTransport
@@ -34,27 +34,42 @@ type RequestSigner struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
-	out, err := s.sign(req)
+	r, err := describeRequest(req)
+	if err != nil || !slices.Contains(s.Origins, r.origin) || req.Header.Get("Authorization") != "" {
+		return orDefault(s.Base).RoundTrip(req) // which reports a malformed URL
+	}
+	redirected := r.checkRedirects(s.allow)
+	out := req
+	if redirected == nil {
+		if out, err = s.sign(req, r); err != nil {
+			closeBody(req.Body)
+			return nil, err
+		}
+	}
+	resp, err := orDefault(s.Base).RoundTrip(out)
 	if err != nil {
-		closeBody(req.Body)
-		return nil, err
+		return nil, redactError(err, secretsOf(out))
 	}
-	if s.Base != nil {
-		return s.Base.RoundTrip(out)
+	if redirected != nil && resp.StatusCode == http.StatusUnauthorized {
+		drain(resp)
+		return nil, fmt.Errorf("request to %s was sent without a signature: %w", r.origin, redirected)
 	}
-	return http.DefaultTransport.RoundTrip(out)
+	resp.Request = withSecrets(req, resp, func() []string { return secretsOf(out) })
+	return resp, nil
 }
 
-// sign returns a signed copy of req, or req itself if it is not to be signed.
-func (s *RequestSigner) sign(req *http.Request) (*http.Request, error) {
-	origin, err := OriginOf(req.URL)
-	if err != nil || !slices.Contains(s.Origins, origin) || req.Header.Get("Authorization") != "" {
-		return req, nil // Base reports a malformed URL
-	}
-	if s.Key == nil {
-		return nil, errors.New("RequestSigner.Key is nil: there is no key to sign with")
-	}
-	key, err := s.Key(req.Context(), origin.URL())
+// CloseIdleConnections closes the idle connections of Base: see
+// [http.Client.CloseIdleConnections].
+func (s *RequestSigner) CloseIdleConnections() { closeIdleConnections(orDefault(s.Base)) }
+
+// allow lets no other origin redirect a request that is signed.
+func (s *RequestSigner) allow(Origin) error {
+	return fmt.Errorf("%w: no other server may redirect a request that gets a signature", ErrRealm)
+}
+
+// sign returns a signed copy of req.
+func (s *RequestSigner) sign(req *http.Request, r callerRequest) (*http.Request, error) {
+	key, err := r.openKey(req.Context(), s.Key, s.allow)
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,13 @@ import (
 // JSON, also in lists and nested objects: in "message", "msg", "reason", "detail",
 // "details", "error", "errors", "error_description", "title" and "code"; in the title
 // of an HTML page; in the Message of an XML document; and, if the status is an error,
-// in plain text.
+// in plain text. Tokens, signatures and Authorization values of the request are removed.
 //
 // Formats: Ollama; OAuth 2.0 (RFC 6749, section 5.2); OCI distribution
 // specification, "Error Codes"; problem details (RFC 9457); S3.
 func ServerText(resp *http.Response) string {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // a part of the text is better than none
-	return serverText(resp.StatusCode, body)
+	return redact(serverText(resp.StatusCode, body), secretsOf(resp.Request))
 }
 
 func serverText(status int, body []byte) string {

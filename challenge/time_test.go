@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer"
 )
 
 // In these tests the clock is testing/synctest's, and the network is memory.
@@ -213,15 +218,33 @@ func TestRetryEnds(t *testing.T) {
 		}
 		v.Heal()
 		v.mustGet(t, manifest) // a failure is not remembered
-
-		v = visit(t, challengetest.Config{InMemory: true})
-		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, "", "Retry-After", "86400"))
-		start := time.Now()
-		_, err = v.get(t.Context(), manifest)
-		if err == nil || !strings.Contains(err.Error(), "24h0m0s") || time.Since(start) > time.Second {
-			t.Errorf("asked to wait a day: after %v: %v", time.Since(start), err)
-		}
 	})
+}
+
+// TestRetryAfterIsLong: the caller is told at once, and the realm gets no more requests.
+func TestRetryAfterIsLong(t *testing.T) {
+	for value, says := range map[string]string{
+		"86400":                         "24h0m0s",
+		"18446744073709551615":          "596523h14m8s",
+		"18446744073709551616":          "596523h14m8s", // one more than a uint64 holds
+		"99999999999999999999999999999": "596523h14m8s",
+		"Fri, 31 Dec 9999 23:59:59 GMT": "2562047h",
+	} {
+		t.Run(value, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := visit(t, challengetest.Config{InMemory: true})
+				v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, "", "Retry-After", value))
+				start := time.Now()
+				_, err := v.get(t.Context(), manifest)
+				if err == nil || !strings.Contains(err.Error(), "the server asks to wait "+says) || time.Since(start) > time.Second {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+				if n := v.Stats().Exchanges; n != 1 {
+					t.Errorf("%d exchanges, want 1", n)
+				}
+			})
+		})
+	}
 }
 
 func TestClocksThatDiffer(t *testing.T) {
@@ -242,6 +265,60 @@ func TestClocksThatDiffer(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestClockIsNotFollowedFar has a token endpoint show a time at which it would like to
+// have a signature.
+func TestClockIsNotFollowedFar(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		ahead     time.Duration
+		corrected bool
+	}{
+		{day - time.Minute, true},
+		{-day + time.Minute, true},
+		{day + time.Minute, false},
+		{-day - time.Minute, false},
+		{100 * 365 * day, false},
+		{-25 * 365 * day, false},
+		{290 * 365 * day, false}, // nearly all that a time.Duration holds
+	} {
+		for _, status := range []int{400, 401, 403} {
+			synctest.Test(t, func(t *testing.T) {
+				v := visit(t, challengetest.Config{InMemory: true, Now: func() time.Time { return time.Now().Add(tt.ahead) }})
+				v.client.Now = nil
+				var signed []string
+				key := v.key
+				v.key = signer.Func(key.PublicKey(), func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+					signed = append(signed, string(msg))
+					return key.Sign(ctx, msg)
+				})
+				server := time.Now().Add(tt.ahead).UTC()
+				v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(status, ""))
+				_, err := v.get(t.Context(), manifest)
+				want := 1
+				if tt.corrected {
+					want = 2
+				}
+				if len(signed) != want || !errors.Is(err, challenge.ErrRejected) {
+					t.Errorf("%v ahead, status %d: %d signatures, want %d; error %v", tt.ahead, status, len(signed), want, err)
+				}
+				if names := strings.Contains(err.Error(), server.Format(time.RFC3339)) && strings.Contains(err.Error(), time.Now().UTC().Format(time.RFC3339)); names == tt.corrected {
+					t.Errorf("%v ahead: the error names both times: %v, want %v: %v", tt.ahead, names, !tt.corrected, err)
+				}
+				for _, text := range signed {
+					u, parseErr := url.Parse(strings.Split(text, ",")[1])
+					if parseErr != nil {
+						t.Fatal(parseErr)
+					}
+					ts, parseErr := strconv.ParseInt(u.Query().Get("ts"), 10, 64)
+					if parseErr != nil || time.Unix(ts, 0).Sub(time.Now()).Abs() > day {
+						t.Errorf("%v ahead: signed ts=%d, %v", tt.ahead, ts, parseErr)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -23,8 +24,8 @@ type issued struct {
 	header  func() []string // the Authorization field, made once
 	from    time.Time
 	expires time.Time
-	ask     *ask // what it answers
-	key     keyID
+	request *tokenRequest // that it answers
+	keyID   keyID
 	renewed atomic.Bool // its successor has been asked for, once
 }
 
@@ -36,13 +37,13 @@ func (t Token) Value() string {
 	return t.secret()
 }
 
-// Expires returns the time, by the local clock, from which the server no longer
-// takes the token.
+// Expires returns the time, by the local wall clock, from which the server no longer
+// accepts the token.
 func (t Token) Expires() time.Time {
 	if t.issued == nil {
 		return time.Time{}
 	}
-	return t.expires
+	return t.expires.Round(0) // without the monotonic clock, which stops while a machine sleeps
 }
 
 // String tells what the token is, and not its secret.
@@ -52,13 +53,25 @@ func (t Token) String() string {
 
 // usableAt leaves a margin, so that no token expires on its way.
 func (t Token) usableAt(now time.Time) bool {
-	return t.issued != nil && now.Before(t.expires.Add(-min(t.lifetime()/10, 10*time.Second)))
+	return t.issued != nil && !reached(now, t.expires.Add(-min(t.lifetime()/10, 10*time.Second)))
 }
 
-// ageingAt tells when to get the next one, while this one still works.
+// ageingAt reports whether it is time to get the next token, while this one works.
 func (t Token) ageingAt(now time.Time) bool {
-	return !now.Before(t.expires.Add(-min(t.lifetime()/4, time.Minute)))
+	return reached(now, t.expires.Add(-min(t.lifetime()/4, time.Minute)))
 }
+
+// reached reports whether either clock has reached t. The monotonic clock stops while
+// a machine sleeps, and the wall clock may be set back.
+func reached(now, t time.Time) bool {
+	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
+}
+
+// key returns what a cache remembers t by.
+func (t Token) key() tokenKey { return tokenKey{t.request.id, t.keyID.fingerprint} }
+
+// size returns about how many bytes t and its request take.
+func (t Token) size() int { return len(t.secret()) + t.request.size() + len(t.keyID.ref) }
 
 func (t Token) lifetime() time.Duration { return t.expires.Sub(t.from) }
 
@@ -73,7 +86,7 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 		IssuedAt    json.RawMessage `json:"issued_at"`
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
-		return nil, fmt.Errorf("%w: not the JSON of a token: %w", ErrReply, err)
+		return nil, fmt.Errorf("%w: not the JSON of a token%s", ErrReply, syntaxOf(err))
 	}
 	value := reply.Token
 	if value == "" {
@@ -89,10 +102,19 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 	left := lifetime - age(reply.IssuedAt, header, lifetime, now)
 	field := []string{"Bearer " + value}
 	return &issued{
-		secret: func() string { return value },
+		secret: func() string { return field[0][len("Bearer "):] },
 		header: func() []string { return field },
 		from:   now, expires: now.Add(left),
 	}, nil
+}
+
+// syntaxOf tells what is wrong with a JSON text, without repeating a part of it.
+func syntaxOf(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf(": %v after %d bytes", syntax, syntax.Offset)
+	}
+	return ""
 }
 
 // checkToken wants the characters that a header field may hold.

@@ -4,34 +4,42 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/countersign/countersign/internal/printable"
 )
 
 // A Trace is told what a [Client] and a [Transport] do, as
 // [net/http/httptrace.ClientTrace] is told what a connection does. Any function
-// may be nil. They are called by the goroutine that does the work, also several
-// at once and after the request has ended (a token may be renewed then), must not
-// block, and are never given a secret.
+// may be nil. The functions are called by the goroutine that does the work, several
+// at once, and also after the request has ended, because a token may be renewed
+// then. They must not block. They never get a secret.
 type Trace struct {
-	// Challenged: a server answered 401 with a challenge that can be answered.
+	// Challenged: a server answered 401 with a challenge that the policy allows.
 	Challenged func(Event)
+	// Refused: a server answered 401 with a challenge that the policy refuses, or
+	// that cannot be read. Err tells why.
+	Refused func(Event)
+	// KeyOpened: Client.Key returned a signer for the first time for a registry.
+	KeyOpened func(Event)
+	// KeyChanged: Client.Key returned another key than before for a registry.
+	KeyChanged func(Event)
+	// KeyFailed: Client.Key returned an error.
+	KeyFailed func(Event)
 	// Exchanging: a token request is about to be signed.
 	Exchanging func(Event)
-	// Exchanged: it came to an end, with a token or with Err.
+	// Exchanged: it ended, with a token or with Err.
 	Exchanged func(Event)
-	// Rejected: a server did not take a token that it, or its realm, had issued.
+	// Rejected: a server refused a token.
 	Rejected func(Event)
 }
 
-// An Event says what a Trace is told about. Fields that do not apply are zero.
+// An Event is one step of the token flow. Fields that do not apply are zero.
 type Event struct {
 	Registry string // origin
 	Realm    string
 	Service  string
 	Scope    string
 	Key      string        // fingerprint
-	Ref      string        // reference of the key, if the signer tells
+	Previous string        // fingerprint of the key before a change
+	Ref      string        // reference of the key, if the signer tells it
 	Try      int           // from 1
 	Took     time.Duration // of this try
 	Expires  time.Time     // of the token
@@ -41,13 +49,13 @@ type Event struct {
 type traceKey struct{}
 
 // WithTrace returns a context in which t is told what is done for a request. An
-// exchange that several requests wait for is told to the one that started it.
+// exchange that several requests wait for is told to the request that started it.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
-// LogTrace returns a Trace that writes to l: failures and rejected tokens at
-// level Warn, the rest at level Debug.
+// LogTrace returns a Trace that writes to l: failures, refusals and changed keys at
+// level Warn, everything else at level Debug.
 func LogTrace(l *slog.Logger) *Trace {
 	log := func(level slog.Level, message string) func(Event) {
 		return func(e Event) {
@@ -56,6 +64,10 @@ func LogTrace(l *slog.Logger) *Trace {
 	}
 	return &Trace{
 		Challenged: log(slog.LevelDebug, "challenged"),
+		Refused:    log(slog.LevelWarn, "challenge refused"),
+		KeyOpened:  log(slog.LevelDebug, "key opened"),
+		KeyChanged: log(slog.LevelWarn, "key changed"),
+		KeyFailed:  log(slog.LevelWarn, "key not opened"),
 		Exchanging: log(slog.LevelDebug, "asking for a token"),
 		Exchanged:  log(slog.LevelDebug, "asked for a token"),
 		Rejected:   log(slog.LevelWarn, "token rejected"),
@@ -81,6 +93,7 @@ func (e Event) attrs() []slog.Attr {
 	text("service", e.Service)
 	text("scope", e.Scope)
 	text("key", e.Key)
+	text("previous", e.Previous)
 	text("ref", e.Ref)
 	if e.Try != 0 {
 		attrs = append(attrs, slog.Int("try", e.Try))
@@ -97,53 +110,42 @@ func (e Event) attrs() []slog.Attr {
 	return attrs
 }
 
-// traceOf returns the Trace of ctx, or one that does nothing.
-func traceOf(ctx context.Context) *Trace {
-	if t, ok := ctx.Value(traceKey{}).(*Trace); ok && t != nil {
-		return t
-	}
-	return &Trace{}
+func (e Event) withError(err error) Event {
+	e.Err = err
+	return e
 }
 
-func (a *ask) event(k keyID) Event {
+// event returns an Event about r and a key.
+func (r *tokenRequest) event(id keyID) Event {
 	return Event{
-		Registry: a.origin, Realm: printable.Text(a.text), Service: printable.Text(a.service), Scope: printable.Text(a.scope),
-		Key: k.fingerprint, Ref: k.ref,
+		Registry: r.registry.String(), Realm: r.realmText, Service: r.service, Scope: r.scope,
+		Key: id.fingerprint, Ref: id.ref,
 	}
 }
 
-func (t *Trace) challenged(a *ask) {
-	if t.Challenged != nil {
-		t.Challenged(a.event(keyID{}))
-	}
-}
+// A hook chooses a function of a Trace.
+type hook func(*Trace) func(Event)
 
-func (t *Trace) exchanging(x *exchange, try int) {
-	if t.Exchanging != nil {
-		e := x.ask.event(x.id)
-		e.Try = try
-		t.Exchanging(e)
-	}
-}
+func challenged(t *Trace) func(Event) { return t.Challenged }
+func refused(t *Trace) func(Event)    { return t.Refused }
+func keyOpened(t *Trace) func(Event)  { return t.KeyOpened }
+func keyChanged(t *Trace) func(Event) { return t.KeyChanged }
+func keyFailed(t *Trace) func(Event)  { return t.KeyFailed }
+func exchanging(t *Trace) func(Event) { return t.Exchanging }
+func exchanged(t *Trace) func(Event)  { return t.Exchanged }
+func rejected(t *Trace) func(Event)   { return t.Rejected }
 
-func (t *Trace) exchanged(x *exchange, try int, got *issued, err *Error, took time.Duration) {
-	if t.Exchanged == nil {
-		return
-	}
-	e := x.ask.event(x.id)
-	e.Try, e.Took = try, took
-	if err != nil {
-		e.Err = err
-	} else {
-		e.Expires = got.expires
-	}
-	t.Exchanged(e)
-}
-
-func (t *Trace) rejected(token Token) {
-	if t.Rejected != nil {
-		e := token.ask.event(token.key)
-		e.Expires = token.expires
-		t.Rejected(e)
+// tell calls h of c.Trace and of the Trace of ctx with e.
+func (c *Client) tell(ctx context.Context, h hook, e Event) {
+	ofRequest, _ := ctx.Value(traceKey{}).(*Trace)
+	cleaned := false
+	for _, t := range []*Trace{c.Trace, ofRequest} {
+		if t == nil || h(t) == nil {
+			continue
+		}
+		if !cleaned {
+			e, cleaned = c.cleanEvent(e), true
+		}
+		h(t)(e)
 	}
 }

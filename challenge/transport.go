@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,82 +8,91 @@ import (
 	"net/http"
 )
 
-// A Transport is an [http.RoundTripper] that answers the Bearer challenges of
-// the servers it talks to. It remembers what an origin asked for, so that later
-// requests carry their token from the start. A token goes to the origin that
-// challenged and to no other, whatever http.Client does with redirects.
+// A Transport is an [http.RoundTripper] that answers the Bearer challenges of the
+// servers that it talks to. Its Client remembers what each origin asked for, so that
+// later requests carry their token from the start. A token goes to the origin that
+// challenged and to no other, whatever http.Client does with redirects. A request
+// that another origin redirected gets no token, unless the Client's Policy allows the
+// realm for that origin too.
 //
-// A request that has an Authorization field already is passed through as it is.
-// One with a body that meets a challenge is sent again from GetBody; without it
-// the request fails with ErrBody and nothing is sent twice.
+// A request that has an Authorization field already is passed through as it is. A
+// request with a body that meets a challenge is sent again from GetBody; without
+// GetBody it fails with ErrBody and nothing is sent twice.
 //
 // Errors are of type *[Error]; http.Client wraps them, [errors.As] finds them
 // (unless http.Client.Timeout ended the request: give it a context instead). A
-// response with status 401 is returned only if it holds no challenge that could
-// be answered. A Transport is safe for concurrent use and must not be copied.
+// response with status 401 is returned only if it holds no challenge that could be
+// answered. A Transport is safe for concurrent use.
 type Transport struct {
 	Client *Client           // must be set
 	Base   http.RoundTripper // nil means http.DefaultTransport
-
-	known known
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	from, err := OriginOf(req.URL)
+	if t.Client == nil {
+		closeBody(req.Body)
+		return nil, errors.New("challenge.Transport: the field Client is nil: nothing can answer a challenge")
+	}
+	r, err := describeRequest(req)
 	if err != nil || req.Header.Get("Authorization") != "" {
 		return t.base().RoundTrip(req)
 	}
-	p := placeOf(from, req)
-	used, fresh, err := t.before(req.Context(), p)
-	if err != nil {
-		closeBody(req.Body)
-		return nil, err
-	}
-	resp, err := t.send(req, req.Body, used)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
-	}
-	ch, err := Bearer(resp.Header)
-	if errors.Is(err, ErrNoChallenge) {
-		t.reject(req.Context(), used)
-		return resp, nil
-	}
-	if err != nil {
-		drain(resp)
-		return nil, &Error{Op: "read challenge", Registry: from.String(), Status: resp.StatusCode, Err: err}
-	}
-	a, err := t.Client.admit(ch, req.URL, firstRequest(req).URL)
-	if err != nil {
-		drain(resp)
-		return nil, err
-	}
-	traceOf(req.Context()).challenged(a)
-	t.known.learn(p, a)
-	if used.issued != nil && a.need(used.key) == used.ask.need(used.key) {
-		t.reject(req.Context(), used)
-		if fresh {
-			return nil, notTaken(resp, used)
-		}
-	}
-	drain(resp)
-	resp, err = t.answer(req, a)
-	if err != nil && !errors.Is(err, ErrBody) {
-		t.known.forget(p)
-	}
-	return resp, err
+	return (&roundTrip{t, t.Client, req, r, resourceOf(r.origin, req)}).do()
 }
 
-// before returns the token for what is going to be asked for, if that is known.
-// If there is none to be had for it, the server will say what it wants now.
-func (t *Transport) before(ctx context.Context, p place) (token Token, fresh bool, err error) {
-	a := t.known.at(p)
-	if a == nil {
+// CloseIdleConnections closes the idle connections of Base: see
+// [http.Client.CloseIdleConnections].
+func (t *Transport) CloseIdleConnections() { closeIdleConnections(t.base()) }
+
+func (t *Transport) base() http.RoundTripper { return orDefault(t.Base) }
+
+// A roundTrip is one request of a caller.
+type roundTrip struct {
+	transport *Transport
+	client    *Client
+	req       *http.Request
+	caller    callerRequest
+	resource  resource
+}
+
+// do sends the request with the token that the origin will probably ask for. A token
+// that the origin refuses is rejected, and a challenge is answered.
+func (rt *roundTrip) do() (*http.Response, error) {
+	token, fresh, err := rt.expectedToken()
+	if err != nil {
+		closeBody(rt.req.Body)
+		return nil, err
+	}
+	resp, err := rt.send(rt.req.Body, token)
+	if err != nil {
+		return nil, err
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return rt.unauthorized(resp, token, fresh)
+	case http.StatusBadRequest, http.StatusForbidden:
+		if !fresh { // a token that has just been issued is good, and the request is refused
+			rt.client.Reject(rt.req.Context(), token)
+		}
+	}
+	return resp, nil
+}
+
+// expectedToken returns the zero Token if nobody knows yet what the origin asks for, or
+// if there is no token for it. Then the origin tells what it wants now.
+func (rt *roundTrip) expectedToken() (token Token, fresh bool, err error) {
+	ctx := rt.req.Context()
+	want := rt.client.memory().tokenRequest(rt.resource)
+	if want == nil {
 		return Token{}, false, nil
 	}
-	token, fresh, err = t.Client.token(ctx, a)
-	if err != nil && ctx.Err() == nil {
-		t.known.forget(p)
+	token, fresh, err = rt.client.token(ctx, rt.caller, want)
+	switch {
+	case errors.Is(err, ErrRealm): // for the origin that redirected, not for this one
+		return Token{}, false, nil
+	case err != nil && ctx.Err() == nil:
+		rt.client.memory().dropTokenRequest(rt.resource)
 	}
 	if errors.Is(err, ErrRejected) {
 		return Token{}, false, nil
@@ -92,103 +100,122 @@ func (t *Transport) before(ctx context.Context, p place) (token Token, fresh boo
 	return token, fresh, err
 }
 
-// answer gets a token for a and sends req once more.
-func (t *Transport) answer(req *http.Request, a *ask) (*http.Response, error) {
-	body, err := bodyAgain(req)
-	if err != nil {
-		return nil, a.fail(keyID{}, &Error{Op: "use token", Status: http.StatusUnauthorized, Err: err})
+// unauthorized answers the challenge of resp, a 401.
+func (rt *roundTrip) unauthorized(resp *http.Response, used Token, fresh bool) (*http.Response, error) {
+	ch, err := Bearer(resp.Header)
+	if errors.Is(err, ErrNoChallenge) {
+		return rt.refusedWithoutChallenge(resp, used, fresh)
 	}
-	token, _, err := t.Client.token(req.Context(), a)
+	ctx := rt.req.Context()
 	if err != nil {
-		closeBody(body)
+		drain(resp)
+		return nil, rt.client.refuse(ctx, ch, rt.caller, &Error{Op: "read challenge", Status: resp.StatusCode, Err: err})
+	}
+	want, err := rt.client.newTokenRequest(ctx, ch, rt.caller)
+	if err != nil {
+		drain(resp)
 		return nil, err
 	}
-	resp, err := t.send(req, body, token)
+	rt.client.memory().putTokenRequest(rt.resource, want)
+	if used.issued != nil && used.request.id == want.id {
+		rt.client.Reject(ctx, used)
+		if fresh {
+			return nil, rt.freshTokenRefused(resp, used)
+		}
+	}
+	drain(resp)
+	return rt.answer(want)
+}
+
+// refusedWithoutChallenge sends the request once more if the server may have refused
+// it because its token is no longer valid.
+func (rt *roundTrip) refusedWithoutChallenge(resp *http.Response, used Token, fresh bool) (*http.Response, error) {
+	if used.issued == nil {
+		return resp, nil
+	}
+	rt.client.Reject(rt.req.Context(), used)
+	switch {
+	case fresh:
+		return nil, rt.freshTokenRefused(resp, used)
+	case !canReplay(rt.req):
+		return resp, nil
+	}
+	drain(resp)
+	return rt.answer(used.request)
+}
+
+// answer gets a token for want and sends the request once more.
+func (rt *roundTrip) answer(want *tokenRequest) (*http.Response, error) {
+	body, err := bodyAgain(rt.req)
+	if err != nil {
+		return nil, rt.client.failure(want, keyID{}, &Error{Op: "use token", Status: http.StatusUnauthorized, Err: err})
+	}
+	ctx := rt.req.Context()
+	token, _, err := rt.client.token(ctx, rt.caller, want)
+	if err != nil {
+		closeBody(body)
+		rt.client.memory().dropTokenRequest(rt.resource)
+		return nil, err
+	}
+	resp, err := rt.send(body, token)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	t.reject(req.Context(), token)
-	return nil, notTaken(resp, token)
+	rt.client.Reject(ctx, token)
+	rt.client.memory().dropTokenRequest(rt.resource)
+	return nil, rt.freshTokenRefused(resp, token)
 }
 
-// firstRequest returns the request that http.Client was given, before any
-// redirect.
-func firstRequest(req *http.Request) *http.Request {
-	for req.Response != nil && req.Response.Request != nil {
-		req = req.Response.Request
-	}
-	return req
-}
-
-// notTaken says that a token was refused which the realm had just issued: no
-// other would fare better.
-func notTaken(resp *http.Response, token Token) *Error {
+// freshTokenRefused is the error for a token that was just issued: another one would
+// be refused too.
+func (rt *roundTrip) freshTokenRefused(resp *http.Response, token Token) *Error {
 	defer drain(resp)
-	return token.ask.fail(token.key, &Error{
+	return rt.client.failure(token.request, token.keyID, &Error{
 		Op: "use token", Status: resp.StatusCode, Server: ServerText(resp),
-		Err: fmt.Errorf("%w: it does not take the token that was just issued for this key", ErrRejected),
+		Err: fmt.Errorf("%w: it does not accept the token that was just issued for this key", ErrRejected),
 	})
 }
 
-func (t *Transport) reject(ctx context.Context, token Token) {
-	if token.issued == nil {
-		return
-	}
-	traceOf(ctx).rejected(token)
-	t.Client.cache.drop(token)
-}
-
-// send leaves req as it is: a RoundTripper may not change it.
-func (t *Transport) send(req *http.Request, body io.ReadCloser, token Token) (*http.Response, error) {
-	out := *req
+// send sends a copy of the request: a RoundTripper may not change it.
+func (rt *roundTrip) send(body io.ReadCloser, token Token) (*http.Response, error) {
+	out := *rt.req
 	out.Body = body
 	if token.issued != nil {
-		out.Header = maps.Clone(req.Header)
+		out.Header = maps.Clone(rt.req.Header)
 		if out.Header == nil {
 			out.Header = http.Header{}
 		}
 		out.Header["Authorization"] = token.header()
 	}
-	resp, err := t.base().RoundTrip(&out)
-	if resp != nil {
-		resp.Request = req // the one without a token: http.Client and callers build on it
+	resp, err := rt.transport.base().RoundTrip(&out)
+	if err != nil {
+		return nil, redactError(err, rt.secrets(token))
 	}
-	return resp, err
+	// http.Client and callers build on resp.Request, which has no token.
+	resp.Request = withSecrets(rt.req, resp, func() []string { return rt.secrets(token) })
+	return resp, nil
 }
 
-func (t *Transport) base() http.RoundTripper {
-	if t.Base != nil {
-		return t.Base
-	}
-	return http.DefaultTransport
+// secrets returns what must not be in a text of the server that got token.
+func (rt *roundTrip) secrets(token Token) []string {
+	return append(rt.client.secrets.all(), token.Value())
 }
 
-// bodyAgain returns the body for a second sending.
+func canReplay(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+}
+
+// bodyAgain returns the body for a second request.
 func bodyAgain(req *http.Request) (io.ReadCloser, error) {
-	if req.Body == nil || req.Body == http.NoBody {
-		return req.Body, nil
+	if !canReplay(req) {
+		return nil, fmt.Errorf("%w: set Request.GetBody, or send a request without a body to this registry first", ErrBody)
 	}
 	if req.GetBody == nil {
-		return nil, fmt.Errorf("%w: set Request.GetBody, or send a request without a body to this registry first", ErrBody)
+		return req.Body, nil
 	}
 	body, err := req.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err)
 	}
 	return body, nil
-}
-
-func closeBody(body io.Closer) {
-	if body != nil {
-		body.Close()
-	}
-}
-
-// drain lets the connection be used again, if what is left is short.
-func drain(resp *http.Response) {
-	const short = 4 << 10
-	if resp.ContentLength >= 0 && resp.ContentLength <= short {
-		_, _ = io.Copy(io.Discard, resp.Body)
-	}
-	resp.Body.Close()
 }

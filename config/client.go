@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"net/url"
 	"slices"
 
 	"github.com/countersign/countersign/challenge"
@@ -15,17 +14,17 @@ import (
 func (c *Config) Client(b signer.Backend, q Query) *challenge.Client {
 	keys := &signer.Keeper{Backend: b} // one prompt for a key that several registries have
 	registries := &signer.Keeper{Backend: signer.OpenFunc(func(ctx context.Context, origin string) (signer.Signer, error) {
-		registry, err := url.Parse(origin)
+		registry, err := challenge.ParseOrigin(origin)
 		if err != nil {
 			return nil, err
 		}
 		q := q
-		q.Registry = registry
+		q.Registry = registry.URL()
 		s, _, err := c.Choose(q).Open(ctx, keys)
 		return s, err
 	})}
 	return &challenge.Client{
-		Key: func(ctx context.Context, origin *url.URL) (signer.Signer, error) {
+		Key: func(ctx context.Context, origin challenge.Origin) (signer.Signer, error) {
 			return registries.Open(ctx, origin.String())
 		},
 		Policy: c.Policy(),

@@ -227,7 +227,10 @@ func TestClientUsesTheNewKey(t *testing.T) {
 		t.Run(tt.scheme, func(t *testing.T) {
 			ref := tt.scheme + ":" + tt.name
 			client := new(config.Config).Client(signer.Mux{tt.scheme: tt.backend}, config.Query{Flag: ref})
-			origin := parseURL(t, "https://registry.example.com")
+			origin, err := challenge.ParseOrigin("https://registry.example.com")
+			if err != nil {
+				t.Fatal(err)
+			}
 			for range 2 {
 				made, err := tt.backend.Generate(t.Context(), tt.name)
 				if err != nil {

@@ -36,7 +36,7 @@ func newAccount(server challenge.Origin, key signer.Signer) account {
 	return account{server.URL(), &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &challenge.RequestSigner{
-			Key:     func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+			Key:     challenge.StaticKey(key),
 			Origins: []challenge.Origin{server},
 			Base:    base,
 		},

@@ -75,7 +75,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 	if err := client.Policy.CheckPlain(origin); err != nil {
 		return err
 	}
-	key, err := client.Key(ctx, server)
+	key, err := client.Key(ctx, origin)
 	if err != nil {
 		return err
 	}

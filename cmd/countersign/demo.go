@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,7 +136,7 @@ func (r *demoResult) get(ctx context.Context, keys backends.Set, ref, target str
 	}
 	r.key = ssh.FingerprintSHA256(key.PublicKey())
 	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
-		Key: func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+		Key: challenge.StaticKey(key),
 	}}}
 	ctx = challenge.WithTrace(ctx, &challenge.Trace{Challenged: func(e challenge.Event) { r.scope = e.Scope }})
 	resp, err := getURL(ctx, client, target)

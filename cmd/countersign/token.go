@@ -60,7 +60,7 @@ func (a *app) token(ctx context.Context, target string) (challenge.Token, error)
 	if err != nil {
 		return challenge.Token{}, err
 	}
-	return answering.Token(ctx, ch, resp.Request.URL)
+	return answering.Token(ctx, ch, resp.Request)
 }
 
 func (a *app) printToken(token challenge.Token, header, asJSON bool) error {

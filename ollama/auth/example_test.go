@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"net/http"
-	"net/url"
 
 	"golang.org/x/crypto/ssh"
 
@@ -50,7 +49,7 @@ func ExampleKey() {
 	registry.AddImage("library/llama3", "latest", []byte("weights"))
 
 	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
-		Key: func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return auth.Key(ctx) },
+		Key: func(ctx context.Context, _ challenge.Origin) (signer.Signer, error) { return auth.Key(ctx) },
 	}}}
 	resp, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
 	if err != nil {

@@ -10,10 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -67,7 +72,7 @@ func TestRejectedKey(t *testing.T) {
 
 func TestKeyThatCannotBeOpened(t *testing.T) {
 	v := visit(t, challengetest.Config{})
-	v.client.Key = func(context.Context, *url.URL) (signer.Signer, error) {
+	v.client.Key = func(context.Context, challenge.Origin) (signer.Signer, error) {
 		return nil, &signer.Error{Op: "open", Ref: "keyring:ollama", Err: signer.ErrLocked}
 	}
 	if _, err := v.get(t.Context(), manifest); !errors.Is(err, signer.ErrLocked) || !strings.Contains(err.Error(), "keyring:ollama") {
@@ -80,7 +85,7 @@ func TestErrorsNameTheReference(t *testing.T) {
 	key := v.key
 	open := signer.OpenFunc(func(context.Context, string) (signer.Signer, error) { return key, nil })
 	keys := &signer.Keeper{Backend: signer.Mux{"mem": open}}
-	v.client.Key = func(ctx context.Context, _ *url.URL) (signer.Signer, error) { return keys.Open(ctx, "mem:ollama") }
+	v.client.Key = func(ctx context.Context, _ challenge.Origin) (signer.Signer, error) { return keys.Open(ctx, "mem:ollama") }
 	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
 	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "(mem:ollama)") {
 		t.Errorf("error %v, want the reference in it", err)
@@ -177,18 +182,6 @@ func TestTokensGoNowhereElse(t *testing.T) {
 	}
 }
 
-// TestRedirectChoosesNoRealm has a registry send its client to a server that then
-// challenges for itself.
-func TestRedirectChoosesNoRealm(t *testing.T) {
-	v, other := visit(t, challengetest.Config{}), visit(t, challengetest.Config{})
-	v.Fail(challengetest.Resources, 2, challengetest.Reply(307, "", "Location", other.URL+manifest))
-	if _, err := v.get(t.Context(), manifest); !errors.Is(err, challenge.ErrRealm) || v.signatures.Load() != 0 {
-		t.Errorf("error %v after %d signatures, want ErrRealm and none", err, v.signatures.Load())
-	}
-	v.client.Policy.Pairs = []challenge.RealmPair{{Registry: parseOrigin(t, v.URL), Realm: parseOrigin(t, other.URL)}}
-	v.mustGet(t, manifest)
-}
-
 // TestTokenIsKeptFromSubdomains: http.Client itself would pass a field of the
 // caller's on to them.
 func TestTokenIsKeptFromSubdomains(t *testing.T) {
@@ -211,7 +204,7 @@ func TestTokenIsKeptFromSubdomains(t *testing.T) {
 	key := visit(t, challengetest.Config{}).key
 	client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
 		HTTP: &http.Client{Transport: base},
-		Key:  func(context.Context, *url.URL) (signer.Signer, error) { return key, nil },
+		Key:  challenge.StaticKey(key),
 	}}}
 	resp, err := client.Get("https://r.example/")
 	if err != nil {
@@ -244,11 +237,11 @@ func TestHeaderOfAReplyIsLimited(t *testing.T) {
 // a time.
 func TestTokensAreForOneNeed(t *testing.T) {
 	v := visit(t, challengetest.Config{})
-	origin, _ := url.Parse(v.URL)
+	req, _ := http.NewRequest(http.MethodGet, v.URL, nil)
 	ask := func(realm, service, scope string) {
 		t.Helper()
 		ch := challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{{Name: "realm", Value: realm}, {Name: "service", Value: service}, {Name: "scope", Value: scope}}}
-		if _, err := v.client.Token(t.Context(), ch, origin); err != nil {
+		if _, err := v.client.Token(t.Context(), ch, req); err != nil {
 			t.Error(err)
 		}
 	}
@@ -319,7 +312,7 @@ func TestResponseDoesNotCarryTheToken(t *testing.T) {
 
 func TestKeyThatIsNone(t *testing.T) {
 	v := visit(t, challengetest.Config{})
-	v.client.Key = func(context.Context, *url.URL) (signer.Signer, error) { return nil, nil }
+	v.client.Key = func(context.Context, challenge.Origin) (signer.Signer, error) { return nil, nil }
 	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "neither a signer nor an error") {
 		t.Errorf("error %v", err)
 	}
@@ -363,12 +356,339 @@ func TestTrace(t *testing.T) {
 		messages = append(messages, message)
 	}
 	got := strings.Join(messages, ", ")
-	const once = `challenged, "asking for a token", "asked for a token"`
-	if want := once + `, challenged, "token rejected", "asking for a token", "asked for a token"`; got != want {
+	const first = `challenged, "key opened", "asking for a token", "asked for a token"`
+
+	if want := first + `, challenged, "token rejected", "asking for a token", "asked for a token"`; got != want {
 		t.Errorf("logged %s\nwant %s", got, want)
 	}
 	sent := v.Last(challengetest.Resources).Header.Get("Authorization")
 	if strings.Contains(log.String(), strings.TrimPrefix(sent, "Bearer ")) {
 		t.Error("the log holds the token")
+	}
+}
+
+// An endless is a body that never ends. Reading far into it is an error of the test.
+type endless struct {
+	t    *testing.T
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read += len(p); e.read > 16<<20 {
+		e.t.Error("an endless body is read to its end")
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+// TestEndlessBodyOfA401 covers a body whose length is not known, and one that is longer
+// than its header says.
+func TestEndlessBodyOfA401(t *testing.T) {
+	key := visit(t, challengetest.Config{}).key
+	for _, length := range []int64{-1, 0, 1000, 1 << 40} {
+		for _, realm := range []string{"https://r.example/token", "https://evil.example/token"} {
+			base := roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}
+				switch {
+				case req.URL.Path == "/token":
+					resp.Body = io.NopCloser(strings.NewReader(`{"token":"t"}`))
+				case req.Header.Get("Authorization") == "":
+					resp.StatusCode, resp.Body, resp.ContentLength = 401, &endless{t: t}, length
+					resp.Header.Set("WWW-Authenticate", `Bearer realm="`+realm+`"`)
+				}
+				return resp, nil
+			})
+			client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
+				HTTP: &http.Client{Transport: base}, Key: challenge.StaticKey(key),
+			}}}
+			resp, err := client.Get("https://r.example/")
+			if wantErr := strings.Contains(realm, "evil"); wantErr != (err != nil) {
+				t.Errorf("length %d, realm %s: error %v", length, realm, err)
+			}
+			if err == nil {
+				resp.Body.Close()
+			}
+		}
+	}
+}
+
+// TestRememberedTokenIsRefused has a server refuse a token without a challenge.
+func TestRememberedTokenIsRefused(t *testing.T) {
+	post := func(v *visitor, body io.Reader) (int, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, v.URL+manifest, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := v.http.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		resp.Body.Close()
+		return resp.StatusCode, nil
+	}
+	once := func() io.Reader { return io.NopCloser(strings.NewReader("{}")) } // has no GetBody
+	again := func() io.Reader { return strings.NewReader("{}") }
+	tests := []struct {
+		status, times   int
+		body            func() io.Reader
+		want, exchanges int // of this request
+		rejected        bool
+	}{
+		{401, 1, again, 200, 1, false},
+		{401, 2, again, 0, 1, true}, // the fresh token is refused too
+		{401, 1, once, 401, 0, false},
+		{400, 1, again, 400, 0, false},
+		{403, 1, again, 403, 0, false},
+		{404, 1, again, 404, 0, false},
+		{500, 1, again, 500, 0, false},
+	}
+	for _, tt := range tests {
+		v := visit(t, challengetest.Config{})
+		accept := challengetest.Reply(200, "")
+		v.Fail(challengetest.Resources, 1, func(next http.Handler) http.Handler { return next }) // challenges
+		v.Fail(challengetest.Resources, 1, accept)
+		if status, err := post(v, again()); status != 200 {
+			t.Fatalf("status %d, error %v", status, err)
+		}
+		v.Fail(challengetest.Resources, tt.times, challengetest.Reply(tt.status, `{"error":"no"}`))
+		v.Fail(challengetest.Resources, challengetest.Always, accept)
+		before := v.Stats().Exchanges
+		status, err := post(v, tt.body())
+		if status != tt.want || errors.Is(err, challenge.ErrRejected) != tt.rejected {
+			t.Errorf("status %d %d times: status %d, error %v", tt.status, tt.times, status, err)
+		}
+		if n := v.Stats().Exchanges - before; n != tt.exchanges {
+			t.Errorf("status %d %d times: %d exchanges, want %d", tt.status, tt.times, n, tt.exchanges)
+		}
+		before = v.Stats().Exchanges
+		if status, err := post(v, again()); status != 200 {
+			t.Errorf("after status %d: status %d, error %v", tt.status, status, err)
+		}
+		dropped := 1
+		if tt.want == 200 || tt.times == 2 || tt.status == 404 || tt.status == 500 {
+			dropped = 0
+		}
+		if n := v.Stats().Exchanges - before; n != dropped {
+			t.Errorf("after status %d %d times: %d exchanges, want %d", tt.status, tt.times, n, dropped)
+		}
+	}
+}
+
+// TestFreshTokenIsKept: a server that forbids a request with a token that was issued for
+// it means the request, not the token.
+func TestFreshTokenIsKept(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	challenges := func(next http.Handler) http.Handler { return next }
+	forbids := challengetest.Reply(403, "")
+	for _, plan := range []func(){
+		func() { v.Fail(challengetest.Resources, 1, challenges); v.Fail(challengetest.Resources, 1, forbids) },
+		func() { v.key = visit(t, challengetest.Config{}).key; v.Fail(challengetest.Resources, 1, forbids) }, // what it asks for is known
+	} {
+		plan()
+		before := v.Stats().Exchanges
+		if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "403") {
+			t.Errorf("error %v", err)
+		}
+		v.mustGet(t, manifest)
+		if n := v.Stats().Exchanges - before; n != 1 {
+			t.Errorf("%d exchanges, want 1", n)
+		}
+	}
+}
+
+func TestReject(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.URL+manifest, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	ch, err := challenge.Bearer(resp.Header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func() challenge.Token {
+		t.Helper()
+		token, err := v.client.Token(t.Context(), ch, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	v.client.Reject(t.Context(), challenge.Token{}) // nothing to reject
+	first := get()
+	if second := get(); second.Value() != first.Value() {
+		t.Error("the token is not remembered")
+	}
+	v.client.Reject(t.Context(), first)
+	second := get()
+	if second.Value() == first.Value() {
+		t.Error("the rejected token is still there")
+	}
+	v.client.Reject(t.Context(), first) // a late caller
+	if get().Value() != second.Value() {
+		t.Error("rejecting the first token again took the second")
+	}
+}
+
+func TestTransportWithoutAClient(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader("{}")}
+	_, err := (&http.Client{Transport: &challenge.Transport{}}).Post("http://127.0.0.1:1/", "text/plain", body)
+	if err == nil || !strings.Contains(err.Error(), "Client") || !strings.Contains(err.Error(), "nil") {
+		t.Errorf("error %v, want one that names the field Client", err)
+	}
+	if body.closed == 0 {
+		t.Error("the body is not closed")
+	}
+}
+
+type closeCounter struct {
+	io.Reader
+	closed int
+}
+
+func (c *closeCounter) Close() error {
+	c.closed++
+	return nil
+}
+
+func TestWithoutAKey(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.client.Key = nil
+	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "field Key is nil") {
+		t.Errorf("Transport: error %v", err)
+	}
+	body := &closeCounter{Reader: strings.NewReader("{}")}
+	client := &http.Client{Transport: &challenge.RequestSigner{Origins: []challenge.Origin{parseOrigin(t, v.URL)}}}
+	if _, err := client.Post(v.URL, "text/plain", body); err == nil || !strings.Contains(err.Error(), "field Key is nil") || body.closed == 0 {
+		t.Errorf("RequestSigner: error %v, body closed %d times", err, body.closed)
+	}
+}
+
+type idleCounter struct {
+	http.RoundTripper
+	closed int
+}
+
+func (c *idleCounter) CloseIdleConnections() { c.closed++ }
+
+func TestCloseIdleConnections(t *testing.T) {
+	base := &idleCounter{}
+	for _, transport := range []http.RoundTripper{
+		&challenge.Transport{Base: base}, &challenge.RequestSigner{Base: base},
+		&challenge.Transport{Base: &challenge.RequestSigner{Base: base}},
+	} {
+		before := base.closed
+		(&http.Client{Transport: transport}).CloseIdleConnections()
+		if base.closed != before+1 {
+			t.Errorf("%T: the base was told %d times, want once", transport, base.closed-before)
+		}
+	}
+	(&http.Client{Transport: &challenge.Transport{Base: roundTripper(nil)}}).CloseIdleConnections() // a base without the method
+}
+
+func TestUserAgent(t *testing.T) {
+	program := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+	for _, tt := range []struct{ client, request, want string }{
+		{"", "", program},
+		{"", "mirror/2.1", "mirror/2.1"},
+		{"tool/1.0 (+https://tool.example)", "", "tool/1.0 (+https://tool.example)"},
+		{"tool/1.0", "mirror/2.1", "tool/1.0"},
+	} {
+		v := visit(t, challengetest.Config{})
+		v.client.UserAgent = tt.client
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.URL+manifest, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.request != "" {
+			req.Header.Set("User-Agent", tt.request)
+		}
+		resp, err := v.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := v.Last(challengetest.Tokens).Header.Get("User-Agent"); got != tt.want {
+			t.Errorf("client %q, request %q: token request by %q, want %q", tt.client, tt.request, got, tt.want)
+		}
+	}
+}
+
+// TestTraceOfKeys: the Trace of the Client and that of the request are both told.
+func TestTraceOfKeys(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	first, second := v.key, visit(t, challengetest.Config{}).key
+	var got []string
+	v.client.Trace = &challenge.Trace{
+		KeyOpened: func(e challenge.Event) { got = append(got, "opened "+e.Registry+" "+e.Key) },
+		KeyChanged: func(e challenge.Event) {
+			got = append(got, "changed "+e.Registry+" "+e.Previous+" to "+e.Key)
+		},
+		KeyFailed: func(e challenge.Event) {
+			got = append(got, fmt.Sprintf("failed %s %v", e.Registry, errors.Is(e.Err, signer.ErrLocked)))
+		},
+	}
+	var ofRequest int
+	ctx := challenge.WithTrace(t.Context(), &challenge.Trace{KeyOpened: func(challenge.Event) { ofRequest++ }})
+	if _, err := v.get(ctx, manifest); err != nil {
+		t.Fatal(err)
+	}
+	v.mustGet(t, manifest)
+	v.key = second
+	v.mustGet(t, manifest)
+	v.client.Key = func(context.Context, challenge.Origin) (signer.Signer, error) { return nil, signer.ErrLocked }
+	for range 2 {
+		if _, err := v.get(t.Context(), manifest); !errors.Is(err, signer.ErrLocked) {
+			t.Errorf("error %v", err)
+		}
+	}
+	want := []string{
+		"opened " + v.URL + " " + ssh.FingerprintSHA256(first.PublicKey()),
+		"changed " + v.URL + " " + ssh.FingerprintSHA256(first.PublicKey()) + " to " + ssh.FingerprintSHA256(second.PublicKey()),
+		"failed " + v.URL + " true",
+		"failed " + v.URL + " true",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the Client's Trace was told (-want +got):\n%s", diff)
+	}
+	if ofRequest != 1 {
+		t.Errorf("the request's Trace was told %d times, want once", ofRequest)
+	}
+}
+
+// TestFailuresAreLogged: each failed request leaves a warning.
+func TestFailuresAreLogged(t *testing.T) {
+	malformed := challengetest.Reply(401, "", "WWW-Authenticate", `Bearer realm="x`)
+	for name, plan := range map[string]func(*visitor){
+		"the key is locked": func(v *visitor) {
+			v.client.Key = func(context.Context, challenge.Origin) (signer.Signer, error) { return nil, signer.ErrLocked }
+		},
+		"the realm is refused": func(v *visitor) {
+			v.Fail(challengetest.Challenges, challengetest.Always, challengetest.WrongRealm("https://evil.example/token"))
+		},
+		"the challenge is malformed": func(v *visitor) { v.Fail(challengetest.Challenges, challengetest.Always, malformed) },
+		"the key is unknown":         func(v *visitor) { v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, "")) },
+		"the token is refused":       func(v *visitor) { v.Fail(challengetest.Resources, challengetest.Always, challengetest.NeverSatisfied) },
+	} {
+		v := visit(t, challengetest.Config{})
+		plan(v)
+		var log bytes.Buffer
+		v.client.Trace = challenge.LogTrace(slog.New(slog.NewTextHandler(&log, nil))) // Info and above
+		for range 2 {
+			before := strings.Count(log.String(), "level=WARN")
+			if _, err := v.get(t.Context(), manifest); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if n := strings.Count(log.String(), "level=WARN") - before; n == 0 {
+				t.Errorf("%s: no warning in the log: %s", name, log.String())
+			}
+		}
 	}
 }
