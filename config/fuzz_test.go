@@ -1,10 +1,12 @@
 package config_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"testing"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/countersign/countersign/config"
@@ -34,6 +36,9 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("got %v, want the line", err)
 			}
 			return
+		}
+		if err := toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), new(map[string]any)); err != nil {
+			t.Errorf("go-toml does not accept it: %v", err)
 		}
 		for _, q := range []config.Query{{}, {GOOS: "linux", GOARCH: "arm64", Registry: parseURL(t, "https://registry.example.com")}} {
 			if len(c.Choose(q).Candidates) == 0 {

@@ -115,14 +115,15 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Parse reads a configuration from memory. Errors and explanations name it as
-// file. What is wrong in it is one error or several joined, each an *[Error].
+// Parse reads a configuration from memory, in a time that grows with its size and
+// no faster. Errors and explanations name it as file. The error is one mistake or
+// several joined, each an *[Error]. After 20 mistakes Parse stops and says so.
 func Parse(data []byte, file string) (*Config, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // Windows Notepad's
-	r := reader{file: file, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}}}
+	r := reader{mistakes: mistakes{file: file}, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}}}
 	r.read(data)
-	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
+	if err := r.err(); err != nil {
+		return nil, err
 	}
 	return r.config, nil
 }

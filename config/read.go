@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -16,10 +14,10 @@ import (
 // tells where a value is written, so this uses package unstable; what it needs
 // of it has not changed since go-toml 2.1.
 type reader struct {
+	mistakes
 	parser unstable.Parser
-	file   string
+	lines  lines
 	config *Config
-	errs   []error
 }
 
 // A table says what may stand in one table of the file.
@@ -33,20 +31,15 @@ type table struct {
 	unquoted func(name string) string
 }
 
-func (r *reader) errorf(line int, format string, args ...any) {
-	r.errs = append(r.errs, &Error{r.file, line, fmt.Sprintf(format, args...)})
-}
-
 func (r *reader) read(data []byte) {
-	// The parser alone would let pass what is there twice.
-	if err := toml.Unmarshal(data, new(map[string]any)); err != nil {
-		r.syntaxError(data, err)
+	r.lines = linesOf(data)
+	if r.parser.Reset(data); !r.checkTOML(data) {
 		return
 	}
 	r.parser.Reset(data)
 	root := r.root()
 	in, known := root, true
-	for r.parser.NextExpression() {
+	for !r.isFull() && r.parser.NextExpression() {
 		e := r.parser.Expression()
 		path, line := r.path(e)
 		switch e.Kind {
@@ -63,13 +56,41 @@ func (r *reader) read(data []byte) {
 	}
 }
 
-func (r *reader) syntaxError(data []byte, err error) {
-	line := 1
-	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, _ = e.Position()
+// checkTOML reports whether data is TOML.
+func (r *reader) checkTOML(data []byte) bool {
+	defined := newDefinitions()
+	for r.parser.NextExpression() {
+		var err error
+		e := r.parser.Expression()
+		switch e.Kind {
+		case unstable.Table:
+			err = defined.openTable(pathOf(e))
+		case unstable.ArrayTable:
+			defined.openArray()
+		case unstable.KeyValue:
+			err = defined.set(defined.current, e)
+		}
+		if err != nil {
+			_, line := r.path(e)
+			r.errorf(line, "not TOML: %v", err)
+			return false
+		}
 	}
-	text := strings.TrimPrefix(err.Error(), "toml: ")
-	if header := bytes.TrimSpace(bytes.Split(data, []byte("\n"))[line-1]); bytes.HasPrefix(header, []byte("[")) &&
+	if err := r.parser.Error(); err != nil {
+		r.syntaxError(data, err)
+		return false
+	}
+	return true
+}
+
+func (r *reader) syntaxError(data []byte, err error) {
+	offset := len(data)
+	if e, ok := errors.AsType[*unstable.ParserError](err); ok { // it points into data
+		offset = min(offset, cap(data)-cap(e.Highlight))
+	}
+	line := r.lines.number(offset)
+	text := err.Error()
+	if header := bytes.TrimSpace(r.lines.text(data, line)); bytes.HasPrefix(header, []byte("[")) &&
 		bytes.ContainsAny(header, "/:") && !bytes.ContainsAny(header, `"'`) {
 		text += `: a name with "/" or ":" is in quotes, as in [platform."linux/arm64"]`
 	}
@@ -88,7 +109,7 @@ func (r *reader) path(n *unstable.Node) (path []string, line int) {
 // line returns the line of n, or that of its key if the parser does not know.
 func (r *reader) line(n *unstable.Node, key int) int {
 	if n.Raw.Length > 0 {
-		return r.parser.Shape(n.Raw).Start.Line
+		return r.lines.number(int(n.Raw.Offset))
 	}
 	if n.Kind == unstable.Array && n.Child() != nil {
 		return r.line(n.Child(), key)
@@ -132,7 +153,7 @@ func (r *reader) set(t table, path []string, line int, value *unstable.Node) {
 	if t, known = r.enter(t, path[last:], line); !known {
 		return
 	}
-	for it := value.Children(); it.Next(); {
+	for it := value.Children(); !r.isFull() && it.Next(); {
 		path, line := r.path(it.Node())
 		r.set(t, path, line, it.Node().Value())
 	}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -40,6 +41,60 @@ func TestBadFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A file with many mistakes is not read to its end, and its error is short.
+func TestManyMistakes(t *testing.T) {
+	const count = 80_000
+	for name, text := range map[string]string{
+		"unknown keys":      numbered("k%d = 1\n", count),
+		"unknown sections":  numbered("[k%d]\n", count),
+		"inline table":      "platform = {" + numbered("k%d = 1, ", count) + "k = 1}",
+		"list":              "keys = [" + strings.Repeat("1,", count) + "]",
+		"sections of lists": strings.Repeat("[[registry]]\n", count),
+	} {
+		_, err := config.Parse([]byte(text), "config.toml")
+		lines := strings.Split(fmt.Sprint(err), "\n")
+		if len(lines) != 21 || !strings.Contains(lines[20], "that is mistake 20: the rest of the file was not checked") {
+			t.Errorf("%s: %d lines, the last is %q", name, len(lines), lines[len(lines)-1])
+		}
+	}
+	c, err := config.Parse([]byte("keys = ["+numbered("\"keyrng:k%d\",\n", count)+"]"), "config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.CheckSchemes(c.Backends().Mux())
+	if got := strings.Count(fmt.Sprint(err), "\n"); got != 20 {
+		t.Errorf("misspelt schemes: %d lines", got+1)
+	}
+}
+
+// A long file without a mistake is read.
+func TestLongFiles(t *testing.T) {
+	const count = 20_000
+	for name, text := range map[string]string{
+		"sections": numbered("[registry.r%d]\nkeys = [\"env:A\"]\n", count),
+		"list":     "keys = [" + strings.Repeat("\"env:A\",\n", count) + "]",
+		"comments": strings.Repeat("# nothing\n", count) + "keys = [\"env:A\"]",
+		"one line": "#" + strings.Repeat("x", 50*count) + "\nkeys = [\"env:A\"]",
+	} {
+		if _, err := config.Parse([]byte(text), "config.toml"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := config.Parse([]byte(numbered("[registry.r%d]\n", count)+"[registry.r7]\n"), "config.toml")
+	if want := fmt.Sprintf("config.toml:%d: not TOML: table r7 already exists", count+1); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// numbered repeats the format with the numbers below n.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
 }
 
 // Whatever is pasted where a reference or the name of something belongs, errors

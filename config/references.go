@@ -2,8 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/countersign/countersign/internal/spelling"
@@ -43,13 +41,12 @@ func (c *Config) Candidates() []Candidate {
 // probably a slip for a scheme of m, joined. Any other scheme may be that of a
 // backend of another program, so [Parse] accepts it too.
 func (c *Config) CheckSchemes(m signer.Mux) error {
-	var errs []error
+	found := mistakes{file: c.file}
 	for _, candidate := range c.Candidates() {
 		_, _, err := m.Resolve(candidate.Ref)
 		if meant := spelling.Scheme(err, candidate.Ref); meant != "" {
-			msg := fmt.Sprintf("keys: %v: did you mean %q?", err, meant+":")
-			errs = append(errs, &Error{candidate.Source.File, candidate.Source.Line, msg})
+			found.errorf(candidate.Source.Line, "keys: %v: did you mean %q?", err, meant+":")
 		}
 	}
-	return errors.Join(errs...)
+	return found.err()
 }

@@ -116,7 +116,7 @@ func (r *reader) texts(s setting, example string) iter.Seq2[string, int] {
 			r.errorf(s.line, "%s: want a list, such as %s", s.key, example)
 			return
 		}
-		for it := s.value.Children(); it.Next(); {
+		for it := s.value.Children(); !r.isFull() && it.Next(); {
 			line := r.line(it.Node(), s.line)
 			if it.Node().Kind != unstable.String {
 				r.errorf(line, "%s: want strings in the list, such as %s", s.key, example)

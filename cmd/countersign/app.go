@@ -83,7 +83,7 @@ func (a *app) begin(cmd *cobra.Command, args []string) error {
 		return nil // completes the names of variables, and starts no program
 	}
 	var err error
-	a.session, err = newSession(append(args, a.key)...)
+	a.session, err = newSession(cmd.Context(), append(args, a.key)...)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ func (a *app) configCmd() *cobra.Command {
 		Long: `Check that the configuration file, or FILE, has no mistakes, and that nobody else
 can change it.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.checkConfig(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.checkConfig(cmd.Context(), args) },
 	}, a.configShowCmd())
 	return cmd
 }
@@ -48,8 +49,8 @@ func (a *app) configPath() error {
 	return err
 }
 
-func (a *app) checkConfig(args []string) error {
-	c, err := a.readConfig(args)
+func (a *app) checkConfig(ctx context.Context, args []string) error {
+	c, err := a.readConfig(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -69,11 +70,11 @@ func (a *app) checkConfig(args []string) error {
 
 // readConfig returns the configuration in the file that args names, or else the
 // one in use.
-func (a *app) readConfig(args []string) (*config.Config, error) {
+func (a *app) readConfig(ctx context.Context, args []string) (*config.Config, error) {
 	if len(args) == 0 {
 		return a.session.config, a.session.err
 	}
-	return config.ReadFile(args[0])
+	return signer.Await(ctx, func() (*config.Config, error) { return config.ReadFile(args[0]) })
 }
 
 // warnOfWriters tells the user that others can decide which key signs for which

@@ -28,9 +28,9 @@ type session struct {
 // newSession reads the configuration and removes all keys from the environment,
 // so that no child process inherits one: those that the configuration names, and
 // those of refs. Other strings in refs are ignored.
-func newSession(refs ...string) (*session, error) {
+func newSession(ctx context.Context, refs ...string) (*session, error) {
 	s := &session{env: &env.Backend{Unset: true}}
-	s.config, s.err = config.Load()
+	s.config, s.err = signer.Await(ctx, config.Load) // it waits where the file is on a network
 	if s.err != nil {
 		s.config = &config.Config{}
 	}
