@@ -3,6 +3,7 @@
 package file_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -121,6 +122,24 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 	if got := tree(t, dir); len(got) != 1 {
 		t.Errorf("the directory holds %q", got)
+	}
+}
+
+// The key could not be written, so nobody is asked for a passphrase.
+func TestGenerateInClosedDirectory(t *testing.T) {
+	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
+		return
+	}
+	dir := tempDir(t)
+	chmod(t, dir, 0)
+	defer chmod(t, dir, 0o700)
+	b := &file.Backend{NewPassphrase: func(context.Context, string) ([]byte, error) {
+		t.Error("asked for a passphrase")
+		return nil, errors.New("no answer")
+	}}
+	path := filepath.Join(dir, "key")
+	if _, err := b.Generate(t.Context(), path); !errors.Is(err, signer.ErrDenied) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Generate = %v, want ErrDenied and the path", err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // writing holds the system calls that write a key.
 var writing = []uintptr{
 	unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_WRITE, unix.SYS_CLOSE,
-	unix.SYS_MKDIRAT, unix.SYS_FCHMODAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT,
+	unix.SYS_MKDIRAT, unix.SYS_FCHMODAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_UNLINKAT,
 }
 
 // generateWatched generates a key at path, below a tempDir, while decide sees the
@@ -43,12 +43,13 @@ func TestGenerateSyncs(t *testing.T) {
 	top := tempDir(t)
 	dir := filepath.Join(top, "new", "directories")
 	synced := map[string]bool{}
-	var names []string
+	var names, made []string
 	err := generateWatched(t, filepath.Join(dir, "key"), func(c faults.Call) syscall.Errno {
 		switch c.Number {
 		case unix.SYS_FSYNC:
 			synced[c.Path] = true
 		case unix.SYS_MKDIRAT:
+			made = append(made, c.Path)
 			delete(synced, filepath.Dir(c.Path))
 		case unix.SYS_RENAMEAT2:
 			if names = append(names, c.Path); !synced[c.Path] {
@@ -60,6 +61,9 @@ func TestGenerateSyncs(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{filepath.Dir(dir), dir}, made); diff != "" {
+		t.Errorf("the directories made are others (-want +got):\n%s", diff)
 	}
 	if len(names) != 2 {
 		t.Errorf("%q were renamed, want a key and its public half", names)
@@ -75,7 +79,7 @@ func TestGenerateSyncs(t *testing.T) {
 // of a key and no temporary file.
 func TestGenerateOnBrokenDisk(t *testing.T) {
 	var calls []faults.Call
-	err := generateWatched(t, filepath.Join(tempDir(t), "new", "key"), func(c faults.Call) syscall.Errno {
+	err := generateWatched(t, filepath.Join(tempDir(t), "new", "directory", "key"), func(c faults.Call) syscall.Errno {
 		calls = append(calls, c)
 		return 0
 	})
@@ -83,14 +87,14 @@ func TestGenerateOnBrokenDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, broken := range calls {
-		if broken.Number == unix.SYS_RENAMEAT2 { // TestGenerateWithoutRename
+		switch broken.Number {
+		case unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT: // see TestGenerateWithoutRename
+			continue
+		case unix.SYS_CLOSE: // it was open for reading, or its content is on the disk
 			continue
 		}
-		if broken.Number == unix.SYS_CLOSE && !strings.HasSuffix(broken.Path, ".tmp") {
-			continue // it was open for reading
-		}
 		dir := tempDir(t)
-		path := filepath.Join(dir, "new", "key")
+		path := filepath.Join(dir, "new", "directory", "key")
 		n := -1
 		err := generateWatched(t, path, func(faults.Call) syscall.Errno {
 			if n++; n == i {
@@ -110,7 +114,7 @@ func TestGenerateOnBrokenDisk(t *testing.T) {
 func checkNoneOrWhole(t *testing.T, dir, path string) {
 	t.Helper()
 	for name := range tree(t, dir) {
-		if !slices.Contains([]string{"new", "new/key", "new/key.pub"}, name) {
+		if !slices.Contains([]string{"new", "new/directory", "new/directory/key", "new/directory/key.pub"}, name) {
 			t.Errorf("it left %s", name)
 		}
 	}
@@ -170,6 +174,81 @@ func TestGenerateLosesRace(t *testing.T) {
 	}
 }
 
+// Another process removes or replaces the key before Generate has read it again.
+func TestGenerateKeyIsReplaced(t *testing.T) {
+	for _, other := range [][]byte{nil, openSSH(t, newKey(t))} {
+		dir := tempDir(t)
+		path := filepath.Join(dir, "key")
+		var s signer.Signer
+		var err error
+		faults.Watch(t, writing, func(c faults.Call) syscall.Errno {
+			if c.Number == unix.SYS_FSYNC && c.Path == dir {
+				_ = os.Remove(path)
+				if other != nil {
+					_ = os.WriteFile(path, other, 0o600)
+				}
+			}
+			return 0
+		}, func() { s, err = new(file.Backend).Generate(t.Context(), path) })
+		switch {
+		case other == nil && !errors.Is(err, signer.ErrNotFound):
+			t.Errorf("the key is removed: Generate = %v, want ErrNotFound", err)
+		case other != nil && err != nil:
+			t.Errorf("the key is replaced: Generate = %v", err)
+		case other != nil && !s.(signer.Staler).Stale():
+			t.Error("the key is replaced, and the Signer is not stale")
+		}
+	}
+}
+
+// While a directory is made, others cannot read it, whatever the umask is.
+func TestGenerateClosesNewDirectory(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	err := generateWatched(t, filepath.Join(tempDir(t), "new", "key"), func(c faults.Call) syscall.Errno {
+		if c.Number == unix.SYS_FCHMODAT {
+			if info, err := os.Stat(c.Path); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has mode %v, %v", c.Path, info.Mode(), err)
+			}
+		}
+		return 0
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Delete reports each call that fails, and the key's name is gone for good.
+func TestDeleteOnBrokenDisk(t *testing.T) {
+	for name, tt := range map[string]struct {
+		number uintptr
+		suffix string // of the path
+		errno  syscall.Errno
+		want   error
+	}{
+		"public half is denied": {unix.SYS_UNLINKAT, ".pub", syscall.EACCES, signer.ErrDenied},
+		"public half":           {unix.SYS_UNLINKAT, ".pub", syscall.EIO, syscall.EIO},
+		"key":                   {unix.SYS_UNLINKAT, "key", syscall.EIO, syscall.EIO},
+		"directory":             {unix.SYS_FSYNC, "", syscall.EIO, syscall.EIO},
+	} {
+		dir := tempDir(t)
+		path := filepath.Join(dir, "key")
+		b := new(file.Backend)
+		if _, err := b.Generate(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		faults.Watch(t, writing, func(c faults.Call) syscall.Errno {
+			if c.Number == tt.number && strings.HasSuffix(c.Path, tt.suffix) {
+				return tt.errno
+			}
+			return 0
+		}, func() { err = b.Delete(t.Context(), path) })
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: Delete = %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
 // Another process makes the same directory at the same time.
 func TestGenerateSharesNewDirectory(t *testing.T) {
 	path := filepath.Join(tempDir(t), "new", "key")
@@ -201,18 +280,26 @@ func TestGenerateWithoutPermissions(t *testing.T) {
 	}
 }
 
-// A system may refuse any of the calls.
+// A system may refuse any of the calls that need a permission.
 func TestGenerateIsDenied(t *testing.T) {
+	needs := []uintptr{unix.SYS_MKDIRAT, unix.SYS_FCHMODAT, unix.SYS_FCHMOD, unix.SYS_WRITE, unix.SYS_RENAMEAT2}
 	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EPERM, syscall.EROFS} {
-		for _, number := range []uintptr{unix.SYS_MKDIRAT, unix.SYS_FCHMODAT, unix.SYS_FCHMOD, unix.SYS_WRITE, unix.SYS_LINKAT} {
+		for refused := range 7 { // the last gives the key its name
+			n := -1
 			err := generateWatched(t, filepath.Join(tempDir(t), "new", "key"), func(c faults.Call) syscall.Errno {
-				if c.Number == number || number == unix.SYS_LINKAT && c.Number == unix.SYS_RENAMEAT2 {
+				if slices.Contains(needs, c.Number) {
+					n++
+				}
+				if n == refused && slices.Contains(needs, c.Number) || n >= refused && c.Number == unix.SYS_LINKAT {
 					return errno
 				}
 				return 0
 			})
+			if n < refused {
+				t.Fatalf("Generate made only %d such calls", n+1)
+			}
 			if !errors.Is(err, signer.ErrDenied) {
-				t.Errorf("call %d gives %v: Generate = %v, want ErrDenied", number, errno, err)
+				t.Errorf("call %d gives %v: Generate = %v, want ErrDenied", refused, errno, err)
 			}
 		}
 	}

@@ -34,6 +34,7 @@ func TestOpenRefuses(t *testing.T) {
 	pub := ssh.MarshalAuthorizedKey(publicKey(t, key))
 	write(t, at("good.pub"), pub)
 	write(t, at("public"), pub)
+	write(t, at("alone.pub"), pub)
 	for _, name := range []string{"public", "good.pub"} {
 		if err := os.Chmod(at(name), 0o644); err != nil { // as it should be
 			t.Fatal(err)
@@ -54,6 +55,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"text", []string{"5 bytes", "no private key"}, nil},
 		{"public", []string{"a public key"}, nil},
 		{"good.pub", []string{"a public key", "use " + at("good")}, nil},
+		{"alone.pub", []string{"a public key"}, nil},
 		{"", []string{"is a directory"}, nil},
 	}
 	for _, tt := range tests {
@@ -73,6 +75,9 @@ func TestOpenRefuses(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%s(%s) = %v, want %q in it", op, path, err, want)
 				}
+			}
+			if advises := strings.Contains(err.Error(), "use "+dir); advises != (tt.name == "good.pub") {
+				t.Errorf("%s(%s) = %v: does it name another file to use?", op, path, err)
 			}
 			if tt.is != nil && !errors.Is(err, tt.is) || tt.is == nil && (errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrInsecure)) {
 				t.Errorf("%s(%s) = %v, want %v", op, path, err, tt.is)
@@ -120,6 +125,15 @@ func TestHome(t *testing.T) {
 			t.Errorf("Open without a home directory: %v", err)
 		}
 	})
+}
+
+// Where no folder is configured, the path stays as it was given: the name before
+// .. may be a symbolic link.
+func TestPathIsKept(t *testing.T) {
+	const name = "link/../key"
+	if got, err := new(file.Backend).Path(name); got != name || err != nil {
+		t.Errorf("Path(%q) = %q, %v", name, got, err)
+	}
 }
 
 // The tilde of a file's name is no home directory.

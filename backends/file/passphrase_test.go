@@ -49,11 +49,18 @@ func TestGenerateWithPassphrase(t *testing.T) {
 	if _, err := locked.Sign(t.Context(), nil); !errors.Is(err, signer.ErrLocked) {
 		t.Errorf("Sign without the passphrase: %v, want ErrLocked", err)
 	}
-	unlocked, err := (&file.Backend{Passphrase: says("secret")}).Open(t.Context(), path)
+	var prompt string
+	unlocked, err := (&file.Backend{Passphrase: func(_ context.Context, p string) ([]byte, error) {
+		prompt = p
+		return []byte("secret"), nil
+	}}).Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkSigns(t, unlocked, s.PublicKey())
+	if !strings.HasSuffix(prompt, " ("+path+")") {
+		t.Errorf("the prompt is %q, want the path in brackets", prompt)
+	}
 }
 
 func TestImportWithPassphrase(t *testing.T) {

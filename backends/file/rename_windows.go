@@ -1,10 +1,6 @@
 package file
 
-import (
-	"os"
-
-	"golang.org/x/sys/windows"
-)
+import "golang.org/x/sys/windows"
 
 func renameNew(from, to string) error {
 	old, err := windows.UTF16PtrFromString(from)
@@ -15,8 +11,5 @@ func renameNew(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := windows.MoveFileEx(old, name, windows.MOVEFILE_WRITE_THROUGH); err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
-	}
-	return nil
+	return windows.MoveFileEx(old, name, windows.MOVEFILE_WRITE_THROUGH)
 }

@@ -1,6 +1,7 @@
 package file_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -31,6 +32,11 @@ func TestGenerate(t *testing.T) {
 	}
 	checkSigns(t, s, s.PublicKey())
 	checkOpens(t, path, s.PublicKey())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Sign(ended, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Sign when its time is up = %v, want context.Canceled and the path", err)
+	}
 
 	files := tree(t, dir)
 	if !strings.Contains(files["new/directories/key"], "-----BEGIN OPENSSH PRIVATE KEY-----\n") {
@@ -88,6 +94,8 @@ func TestNothingIsOverwritten(t *testing.T) {
 					t.Errorf("%s = %v, want ErrExists", op, err)
 				} else if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%s = %v, want the path and %q", op, err, tt.want)
+				} else if strings.Contains(err.Error(), "symbolic link") != strings.Contains(tt.want, "symbolic link") {
+					t.Errorf("%s = %v: is it a symbolic link?", op, err)
 				}
 			}
 			if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
