@@ -13,20 +13,28 @@ import (
 // turn one after the other, so that what else the machine does hits all alike.
 const rounds = 25
 
-// A measurement is what an entry took in each round.
+// A measurement is the time that an entry took in each round.
 type measurement struct {
 	entry
-	ns     []float64 // of computing, for one operation
+	ns     []float64 // for one operation
 	allocs int64
 	bytes  int64
 }
 
+// measure measures how long one processor computes. With more processors, the
+// collector would compute more, for want of other work.
 func (c contest) measure(t *testing.T) []measurement {
+	return c.measureWith(t, 1, func(r testing.BenchmarkResult) float64 { return r.Extra[cpuUnit] })
+}
+
+// measureWith measures with so many processors. The function ns takes the time of one
+// operation from a result.
+func (c contest) measureWith(t *testing.T, processors int, ns func(testing.BenchmarkResult) float64) []measurement {
 	t.Helper()
 	if err := flag.Set("test.benchtime", "60ms"); err != nil {
 		t.Fatal(err)
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // or the collector computes more, for want of other work
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
 	all := make([]measurement, len(c.entries))
 	for round := range rounds {
 		for turn := range c.entries {
@@ -38,7 +46,7 @@ func (c contest) measure(t *testing.T) []measurement {
 			}
 			m := &all[i]
 			m.entry, m.allocs, m.bytes = e, r.AllocsPerOp(), r.AllocedBytesPerOp()
-			m.ns = append(m.ns, r.Extra[cpuUnit])
+			m.ns = append(m.ns, ns(r))
 		}
 	}
 	return all

@@ -24,9 +24,10 @@ var page string
 // A summary is what the page is filled with.
 type summary struct {
 	Machine, Versions                        string
-	Rounds, Scopes, Passes                   int
+	Rounds, Scopes, Passes, Goroutines       int
 	Parsers, Parse, Sign, Request            table
 	Flows, Policies, Mirror                  table
+	Together, Command                        table
 	OverRaw, OllamaOverOurs, ParseFrom       string
 	OwnAllocs, OwnAdded, OrasAdded, GGCRAdds string
 }
@@ -36,12 +37,13 @@ func TestReport(t *testing.T) {
 	if *report == "" {
 		t.Skip("nothing to write: go run . measures and writes docs/performance.md")
 	}
-	r := summary{Machine: machine(), Versions: versions(t), Rounds: rounds, Scopes: scopes, Passes: passes, Parsers: parserTable()}
+	r := summary{Machine: machine(), Versions: versions(t), Rounds: rounds, Scopes: scopes, Passes: passes, Goroutines: goroutines, Parsers: parserTable()}
 	parse, sign, request := measureAll(t) // first, while there is little for the collector
 	r.Parse = speedTable(parse, "", "ns")
 	r.Sign = speedTable(sign, "", "µs")
 	r.Request = speedTable(request, "added", "ns")
 	r.targets(parse, sign, request)
+	r.Together, r.Command = togetherTable(t), commandTable(t)
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
 	r.Mirror = mirrorTable(t)
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -42,13 +43,7 @@ func contests() []contest {
 	return []contest{
 		{"Parse", parsing()},
 		{"Sign", []entry{{ours, signOurs}, {"ollama auth.Sign", signOllama}, {raw, signRaw}}},
-		{"Request", []entry{
-			{ours, requestOurs},
-			{"oras-go", requestOras},
-			{"go-containerregistry", requestGGCR},
-			{"containerd", requestContainerd},
-			{plain, requestPlain},
-		}},
+		{"Request", eachRequester(requester.alone)},
 	}
 }
 
@@ -151,52 +146,90 @@ func wireAnswer(req *http.Request) (*http.Response, error) {
 
 var wireHeader = http.Header{}
 
-// requests asks for a blob again and again, each time with a new request as far as
-// the client can see, and the first time without a token at hand.
-func requests(b *testing.B, ctx context.Context, do func(*http.Request) (*http.Response, error)) {
+// A requester is a client that asks for a blob. The function that prepare returns
+// makes one request, also when several goroutines call it.
+type requester struct {
+	name    string
+	prepare func(*testing.B) (send func() error)
+}
+
+func requesters() []requester {
+	return []requester{
+		{ours, requestOurs},
+		{"oras-go", requestOras},
+		{"go-containerregistry", requestGGCR},
+		{"containerd", requestContainerd},
+		{plain, requestPlain},
+	}
+}
+
+func eachRequester(run func(requester, *testing.B)) []entry {
+	var entries []entry
+	for _, r := range requesters() {
+		entries = append(entries, entry{r.name, func(b *testing.B) { run(r, b) }})
+	}
+	return entries
+}
+
+// alone measures requests of one goroutine.
+func (r requester) alone(b *testing.B) {
+	send := r.prepare(b)
+	loop(b, func() {
+		if err := send(); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+// sender returns a function that asks for a blob, each time with a new request as far
+// as the client can see. It has asked once, so a token is at hand.
+func sender(b *testing.B, ctx context.Context, do func(*http.Request) (*http.Response, error)) func() error {
 	template, err := http.NewRequestWithContext(ctx, http.MethodGet, paperURL+"/v2/"+repo+"/blobs/sha256:"+strings.Repeat("0", 64), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	once := func() {
+	send := func() error {
 		req := template.WithContext(ctx)
 		req.Header = http.Header{}
 		resp, err := do(req)
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			b.Fatal(resp.Status)
+			return errors.New(resp.Status)
 		}
+		return nil
 	}
-	once()
-	loop(b, once)
+	if err := send(); err != nil {
+		b.Fatal(err)
+	}
+	return send
 }
 
 // requestPlain asks a server that wants no token.
-func requestPlain(b *testing.B) {
+func requestPlain(b *testing.B) func() error {
 	client := &http.Client{Transport: roundTripper(wireAnswer)}
-	requests(b, b.Context(), client.Do)
+	return sender(b, b.Context(), client.Do)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-func requestOurs(b *testing.B) {
+func requestOurs(b *testing.B) func() error {
 	_, key := newKey(b)
 	client := &http.Client{Transport: ourTransport(site{base: newWire(), key: key})}
-	requests(b, b.Context(), client.Do)
+	return sender(b, b.Context(), client.Do)
 }
 
-func requestOras(b *testing.B) {
+func requestOras(b *testing.B) func() error {
 	client := &auth.Client{Client: &http.Client{Transport: newWire()}, Cache: auth.NewCache()}
 	ref := registry.Reference{Registry: "registry.test", Repository: repo}
-	requests(b, auth.AppendRepositoryScope(b.Context(), ref, "pull"), client.Do)
+	return sender(b, auth.AppendRepositoryScope(b.Context(), ref, "pull"), client.Do)
 }
 
-func requestGGCR(b *testing.B) {
+func requestGGCR(b *testing.B) func() error {
 	reg, err := name.NewRegistry("registry.test")
 	if err != nil {
 		b.Fatal(err)
@@ -206,14 +239,14 @@ func requestGGCR(b *testing.B) {
 		b.Fatal(err)
 	}
 	client := &http.Client{Transport: t}
-	requests(b, b.Context(), client.Do)
+	return sender(b, b.Context(), client.Do)
 }
 
-func requestContainerd(b *testing.B) {
+func requestContainerd(b *testing.B) func() error {
 	client := &http.Client{Transport: newWire()}
 	authorizer := docker.NewDockerAuthorizer(docker.WithAuthClient(client))
 	ctx := docker.WithScope(b.Context(), scope)
-	requests(b, ctx, func(req *http.Request) (*http.Response, error) {
+	return sender(b, ctx, func(req *http.Request) (*http.Response, error) {
 		if err := authorizer.Authorize(ctx, req); err != nil {
 			return nil, err
 		}
