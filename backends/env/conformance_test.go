@@ -2,6 +2,7 @@ package env_test
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -20,11 +21,13 @@ func TestConformance(t *testing.T) {
 	name := func(n int) string { return fmt.Sprintf("SIGNERTEST_%d", n) }
 	badNames := []string{"1ST_KEY_IS_HERE", "MY-KEY-IS-HERE", "MY KEY IS HERE", "../SIGNERTEST_0", "SIGNERTEST_0=x"}
 	environ := func(*testing.T) []string { return slices.Sorted(slices.Values(os.Environ())) }
+	damage := func(t *testing.T, name string) { t.Setenv(name, marshal(t, newPrivateKey(t))[:60]) }
+	lock := func(t *testing.T, name string) { t.Setenv(name, locked(t, newPrivateKey(t))) }
 
 	t.Run("variable", func(t *testing.T) {
 		signertest.Run(t, func(*testing.T) signertest.Store {
 			return signertest.Store{
-				Backend: &env.Backend{}, Name: name, BadNames: badNames, Snapshot: environ,
+				Backend: &env.Backend{}, Name: name, BadNames: badNames, Snapshot: environ, Damage: damage, Lock: lock,
 				Put: func(t *testing.T, name string, key crypto.Signer) { t.Setenv(name, marshal(t, key)) },
 			}
 		})
@@ -32,7 +35,7 @@ func TestConformance(t *testing.T) {
 	t.Run("variable, removed", func(t *testing.T) {
 		signertest.Run(t, func(*testing.T) signertest.Store {
 			return signertest.Store{
-				Backend: &env.Backend{Unset: true}, Name: name, BadNames: badNames,
+				Backend: &env.Backend{Unset: true}, Name: name, BadNames: badNames, Damage: damage, Lock: lock,
 				Put: func(t *testing.T, name string, key crypto.Signer) { t.Setenv(name, marshal(t, key)) },
 			}
 		})
@@ -70,4 +73,23 @@ func marshal(t *testing.T, key crypto.Signer) string {
 		t.Fatal(err)
 	}
 	return strings.ReplaceAll(string(pem.EncodeToMemory(block)), "\n", `\n`)
+}
+
+// locked returns key with a passphrase.
+func locked(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
+}
+
+func newPrivateKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

@@ -17,6 +17,7 @@ func TestConformance(t *testing.T) {
 			Backend:  &file.Backend{Dir: filepath.Join(dir, "keys")},
 			Name:     strconv.Itoa,
 			BadNames: []string{"~somebody/.ollama/id_ed25519", "directory/of/keys/"},
+			Dir:      dir,
 			Snapshot: func(t *testing.T) []string {
 				var lines []string
 				for name, what := range tree(t, dir) {

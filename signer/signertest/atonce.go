@@ -2,12 +2,14 @@ package signertest
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -25,6 +27,22 @@ func atOnce(n int, fn func(i int)) {
 		})
 	}
 	close(start)
+	wg.Wait()
+}
+
+// inParallel runs fn in n goroutines that wait for each other without sleeping:
+// they start within a fraction of a microsecond if each has a processor.
+func inParallel(n int, fn func(i int)) {
+	var ready atomic.Int32
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			for ready.Add(1); ready.Load() < int32(n); {
+				runtime.Gosched()
+			}
+			fn(i)
+		})
+	}
 	wg.Wait()
 }
 
@@ -87,7 +105,7 @@ func checkOpenAtOnce(t *testing.T, s *store) {
 
 func checkGenerateAtOnce(t *testing.T, s *store) {
 	g := as[signer.Generator](t, s)
-	s.checkOneWins(t, func(_ int, name string) (ssh.PublicKey, error) {
+	s.checkOneWins(t, func(name string) (ssh.PublicKey, error) {
 		k, err := g.Generate(t.Context(), name)
 		if err != nil {
 			return nil, err
@@ -98,27 +116,56 @@ func checkGenerateAtOnce(t *testing.T, s *store) {
 
 func checkImportAtOnce(t *testing.T, s *store) {
 	imp := as[signer.Importer](t, s)
-	var keys [contenders]crypto.Signer
-	var pubs [contenders]ssh.PublicKey
-	for i := range keys {
-		keys[i] = newEd25519(t)
-		pubs[i] = publicKey(t, keys[i])
-	}
-	s.checkOneWins(t, func(i int, name string) (ssh.PublicKey, error) {
-		return pubs[i], imp.Import(t.Context(), name, keys[i])
+	s.checkOneWins(t, func(name string) (ssh.PublicKey, error) {
+		key := newEd25519(t)
+		return publicKey(t, key), imp.Import(t.Context(), name, key)
 	})
 }
 
-const contenders = 16
+const (
+	contenders = 16
+	maxRounds  = 500
 
-// checkOneWins lets many goroutines make a key of the same name. One does; the
-// others are told, and all use that key.
-func (s *store) checkOneWins(t *testing.T, create func(i int, name string) (ssh.PublicKey, error)) {
+	// raceTime bounds the rounds, not each of them. A slow store shows a race in
+	// its first round, because its callers all look before one of them writes. A
+	// fast store needs more rounds, and has time for them.
+	raceTime = 500 * time.Millisecond
+)
+
+// checkOneWins lets several goroutines make a key of the same name: many of them
+// first, and then as many as run in parallel.
+func (s *store) checkOneWins(t *testing.T, create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
-	name := s.name(t)
-	var created, opened [contenders]string
-	atOnce(contenders, func(i int) {
-		pub, err := create(i, name)
+	s.race(t, contenders, atOnce, create)
+	before := s.files()
+	end := time.Now().Add(raceTime)
+	rounds := maxRounds
+	if !s.canDelete() {
+		rounds = 10 // the keys stay in the store
+	}
+	for round := 0; round < rounds && time.Now().Before(end) && !t.Failed(); round++ {
+		s.race(t, max(2, runtime.GOMAXPROCS(0)), inParallel, create)
+	}
+	if now := s.files(); s.canDelete() && !slices.Equal(now, before) {
+		t.Errorf("keys that were made at once and deleted left files behind: there were\n%q\nand there are\n%q", before, now)
+	}
+}
+
+// race lets n goroutines make a key of the same new name. One of them must make
+// it, the others must get ErrExists, and all must then open that key.
+func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(name string) (ssh.PublicKey, error)) {
+	t.Helper()
+	name := s.newName()
+	if s.canDelete() {
+		defer func() {
+			if err := s.delete(t.Context(), name); err != nil {
+				t.Errorf("Delete(%q): %v", name, err)
+			}
+		}()
+	}
+	created, opened := make([]string, n), make([]string, n)
+	run(n, func(i int) {
+		pub, err := create(name)
 		if err == nil {
 			created[i] = fingerprint(pub)
 		} else if !errors.Is(err, signer.ErrExists) {
@@ -132,9 +179,10 @@ func (s *store) checkOneWins(t *testing.T, create func(i int, name string) (ssh.
 		}
 		opened[i] = fingerprint(k.PublicKey())
 	})
-	winners := slices.DeleteFunc(created[:], func(pub string) bool { return pub == "" })
+	winners := slices.DeleteFunc(created, func(pub string) bool { return pub == "" })
 	if len(winners) != 1 {
-		t.Fatalf("%d goroutines made the key, want 1", len(winners))
+		t.Errorf("%d goroutines made the key, want 1", len(winners))
+		return
 	}
 	for i, pub := range opened {
 		if pub != winners[0] {

@@ -13,10 +13,15 @@ import (
 
 // A broken backend breaks the contract in one way.
 type broken struct {
-	name    string
-	backend func() signer.Backend
-	fails   string // the part of the suite that must find it
-	says    string // in what it prints
+	name  string
+	store func(*testing.T) signertest.Store
+	fails string // the part of the suite that must find it
+	says  string // part of its message
+}
+
+// just makes stores that have a backend and nothing else.
+func just(b func() signer.Backend) func(*testing.T) signertest.Store {
+	return func(*testing.T) signertest.Store { return signertest.Store{Backend: b()} }
 }
 
 // TestBroken runs the suite against broken backends, where it must fail. It
@@ -25,7 +30,7 @@ type broken struct {
 func TestBroken(t *testing.T) {
 	const variable = "SIGNERTEST_BROKEN"
 	parts := map[string][]broken{}
-	for _, b := range slices.Concat(brokenSigners(), brokenStores(), brokenCreation(), brokenKeeping(), leaks()) {
+	for _, b := range slices.Concat(brokenSigners(), brokenStores(), brokenCreation(), brokenKeeping(), brokenFiles(), brokenUnusable(), leaks()) {
 		parts[b.fails] = append(parts[b.fails], b)
 	}
 	if part := os.Getenv(variable); part != "" {
@@ -51,9 +56,7 @@ func TestBroken(t *testing.T) {
 func runBroken(t *testing.T, backends []broken) {
 	for _, b := range backends {
 		t.Run(b.name, func(t *testing.T) {
-			signertest.Run(t, func(*testing.T) signertest.Store {
-				return signertest.Store{Backend: b.backend()}
-			})
+			signertest.Run(t, b.store)
 		})
 	}
 }

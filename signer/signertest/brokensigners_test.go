@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"sync/atomic"
+	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -44,12 +45,12 @@ func (s signs) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) { r
 type signFunc = func(context.Context, []byte) (*ssh.Signature, error)
 
 // signing makes backends whose signers sign as with says.
-func signing(with func(ctx context.Context, key crypto.Signer, s signer.Signer) signFunc) func() signer.Backend {
-	return func() signer.Backend {
+func signing(with func(ctx context.Context, key crypto.Signer, s signer.Signer) signFunc) func(*testing.T) signertest.Store {
+	return just(func() signer.Backend {
 		return spoiled{new(signertest.Memory), func(ctx context.Context, key crypto.Signer, s signer.Signer) signer.Signer {
 			return signs{s, with(ctx, key, s)}
 		}}
-	}
+	})
 }
 
 func brokenSigners() []broken {
@@ -67,9 +68,9 @@ func brokenSigners() []broken {
 		{"Sign ignores its context", signing(ignoresContext), "Context", "Sign: got error <nil>"},
 		{"Sign uses the context of Open", signing(contextOfOpen), "Context", "Sign of 7 bytes: context canceled"},
 		{"cancelled for good", signing(cancelledForGood), "Context", "Sign of 7 bytes: context canceled"},
-		{"another public key", otherPublicKey, "Open", "PublicKey is"},
-		{"always stale", alwaysStale, "SignChangesNothing", "is stale"},
-		{"changes its public key", changesPublicKey, "Open", "after Sign"},
+		{"another public key", just(otherPublicKey), "Open", "PublicKey is"},
+		{"always stale", just(alwaysStale), "SignChangesNothing", "is stale"},
+		{"changes its public key", just(changesPublicKey), "Open", "after Sign"},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -45,13 +46,13 @@ func (s *store) List(ctx context.Context) ([]signer.Info, error) { return s.list
 func (s *store) Delete(ctx context.Context, name string) error { return s.delete(ctx, name) }
 
 // storing makes stores that spoil has changed.
-func storing(spoil func(s *store)) func() signer.Backend {
-	return func() signer.Backend {
+func storing(spoil func(s *store)) func(*testing.T) signertest.Store {
+	return just(func() signer.Backend {
 		m := new(signertest.Memory)
 		s := &store{m, m.Open, m.Generate, m.Import, m.Export, m.List, m.Delete}
 		spoil(s)
 		return s
-	}
+	})
 }
 
 func brokenStores() []broken {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -27,16 +28,16 @@ func leaks() []broken {
 		{"error with the key", storing(existsWithKey), "ImportExisting", "shows the seed"},
 		{"comment with the key", storing(commentWithKey), "List", "shows the seed"},
 		{"generated key in a field", storing(generatedInField), "Generate", "shows the seed"},
-		{"Backend with the key", keyInBackend, "Open", "shows the seed"},
+		{"Backend with the key", just(keyInBackend), "Open", "shows the seed"},
 	}
 }
 
-func leaking(hold func(key crypto.Signer, s signer.Signer) signer.Signer) func() signer.Backend {
-	return func() signer.Backend {
+func leaking(hold func(key crypto.Signer, s signer.Signer) signer.Signer) func(*testing.T) signertest.Store {
+	return just(func() signer.Backend {
 		return spoiled{new(signertest.Memory), func(_ context.Context, key crypto.Signer, s signer.Signer) signer.Signer {
 			return hold(key, s)
 		}}
-	}
+	})
 }
 
 type holder struct {

@@ -11,8 +11,8 @@
 //		})
 //	}
 //
-// Run it against the real store, not only against a fake. [Memory] is the fake,
-// for tests of what uses a backend.
+// Run it against the real store, not only against a fake. [Memory] is a fake for
+// tests of code that uses a backend.
 package signertest
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// A Store is what one subtest runs against. It may hold other keys already.
+// A Store is the store that one subtest uses. It may hold other keys already.
 type Store struct {
 	Backend signer.Backend
 
@@ -32,22 +32,40 @@ type Store struct {
 	Put func(t *testing.T, name string, key crypto.Signer)
 
 	// Name returns the n-th name that is valid in the store and not in use. The
-	// suite deletes what it stored if the backend is a Deleter. If Name is nil,
-	// names have letters, digits and hyphens.
+	// suite deletes the keys that it stored if the backend is a Deleter. If Name
+	// is nil, names have letters, digits and hyphens.
 	Name func(n int) string
 
 	// BadNames must be refused with ErrName, besides those that no store has:
-	// the empty name, one with control characters, a pasted key. Names of eight
-	// bytes and more are looked for in the error.
+	// the empty name, one with control characters, a pasted key. The suite looks
+	// for names of eight bytes and more in the error.
 	BadNames []string
 
-	// Snapshot describes all that the store holds, one thing a line, to see
-	// what changes it. If it is nil, the suite uses List where there is one.
+	// Snapshot describes all that the store holds, one thing a line. The suite
+	// compares snapshots to find changes. If Snapshot is nil, the suite uses List
+	// if the backend is a Lister.
 	Snapshot func(t *testing.T) []string
+
+	// Dir is the folder in which the store keeps its files, if it has any. The
+	// suite looks there for private keys that other users can read, for files
+	// that are left behind, and for the file of a key that it damages or locks.
+	// If Dir is "", the suite looks into all folders that t.TempDir made, except
+	// on Windows.
+	Dir string
+
+	// Damage makes the key called name unusable, as a bad copy does. If it is
+	// nil, the suite damages the file of the key, and skips the check if there is
+	// none.
+	Damage func(t *testing.T, name string)
+
+	// Lock locks the key called name, so that only a passphrase or a prompt
+	// unlocks it. If it is nil, the suite encrypts the file of the key, and skips
+	// the check if there is none or if it is not PEM.
+	Lock func(t *testing.T, name string)
 }
 
 // Run runs the suite in subtests of t, each against a Store of its own. They do
-// not run in parallel, so open and Put may call t.Setenv. What belongs to an
+// not run in parallel, so open and Put may call t.Setenv. A subtest for an
 // ability that the backend lacks is skipped.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	checks := []struct {
@@ -75,12 +93,16 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"List", checkList},
 		{"Delete", checkDelete},
 		{"Replace", checkReplace},
+		{"Leftovers", checkLeftovers},
+		{"Damaged", checkDamaged},
+		{"Locked", checkLocked},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
-			s := newStore(open(t))
+			s := newStore(t, open(t))
 			c.run(t, s)
 			s.checkSecrets(t)
+			s.checkFiles(t)
 		})
 	}
 }

@@ -21,9 +21,12 @@ type store struct {
 	names    int
 	secrets  []form
 	returned []any
+	putFiles []string // written by Store.Put
+	unusable []string // names of keys that were damaged or locked
 }
 
-func newStore(s Store) *store {
+func newStore(t *testing.T, s Store) *store {
+	s.Dir = folderOfFiles(t, s)
 	if s.Name == nil {
 		prefix := "signertest-" + rand.Text() + "-"
 		s.Name = func(n int) string { return prefix + strconv.Itoa(n) }
@@ -41,19 +44,28 @@ func as[T any](t *testing.T, s *store) T {
 	return b
 }
 
-// name returns a new name. Whatever is stored under it goes when t ends.
+// name returns a new name. A key of that name is deleted when t ends.
 func (s *store) name(t *testing.T) string {
-	name := s.Name(s.names)
-	s.names++
+	name := s.newName()
 	if d, ok := s.Backend.(signer.Deleter); ok {
 		t.Cleanup(func() {
 			err := d.Delete(context.WithoutCancel(t.Context()), name)
-			if err != nil && !errors.Is(err, signer.ErrNotFound) {
+			if err != nil && !errors.Is(err, signer.ErrNotFound) && !slices.Contains(s.unusable, name) {
 				t.Errorf("cleaning up: Delete(%q): %v", name, err)
 			}
 		})
 	}
 	return name
+}
+
+func (s *store) newName() string {
+	s.names++
+	return s.Name(s.names - 1)
+}
+
+func (s *store) canDelete() bool {
+	_, ok := s.Backend.(signer.Deleter)
+	return ok
 }
 
 // put stores key under a new name.
@@ -62,7 +74,13 @@ func (s *store) put(t *testing.T, key crypto.Signer) string {
 	name := s.name(t)
 	s.guard(key)
 	if s.Put != nil {
+		before := s.files()
 		s.Put(t, name, key)
+		for _, path := range s.files() {
+			if !slices.Contains(before, path) {
+				s.putFiles = append(s.putFiles, path)
+			}
+		}
 		return name
 	}
 	if _, ok := s.Backend.(signer.Importer); !ok {
@@ -145,17 +163,18 @@ func (s *store) delete(ctx context.Context, name string) error {
 // snapshot describes what the store holds, as far as it can be seen.
 func (s *store) snapshot(t *testing.T) []string {
 	t.Helper()
+	files := s.files()
 	if s.Snapshot != nil {
-		return s.Snapshot(t)
+		return append(files, s.Snapshot(t)...)
 	}
 	if _, ok := s.Backend.(signer.Lister); !ok {
-		return nil
+		return files
 	}
 	infos, err := s.list(t.Context())
 	if err != nil {
 		t.Fatalf("List: %v", err)
 	}
-	var lines []string
+	lines := files
 	for _, i := range infos {
 		lines = append(lines, fmt.Sprintf("%q %s %q", i.Name, fingerprint(i.PublicKey), i.Comment))
 	}
