@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ type app struct {
 	key     string        // --key
 	timeout time.Duration // --timeout
 	quiet   bool          // --quiet
+	verbose bool          // --verbose
 	unlock  secretSource  // --passphrase-file, --passphrase-fd
 	session *session      // of the command that runs
 	keyJSON bool          // --json of commands that print a public key
@@ -56,6 +58,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show each step of the exchange for a token on stderr")
 	a.unlock.addFlags(a, root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
@@ -79,12 +82,28 @@ func (a *app) begin(cmd *cobra.Command, args []string) error {
 		context.AfterFunc(cmd.Context(), cancel)
 		cmd.SetContext(ctx)
 	}
+	if a.verbose {
+		cmd.SetContext(challenge.WithTrace(cmd.Context(), challenge.LogTrace(a.logger())))
+	}
 	if cmd.Name() == cobra.ShellCompRequestCmd {
 		return nil // completes the names of variables, and starts no program
 	}
 	var err error
 	a.session, err = newSession(cmd.Context(), append(args, a.key)...)
 	return err
+}
+
+// logger writes lines without a time to stderr.
+func (a *app) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		},
+	}))
 }
 
 // execute runs the command that args name and returns its exit code.

@@ -50,12 +50,9 @@ SSH, or without a display. A key that is accepted already is left as it is.`,
 
 // serverURL reads the URL of a server, which is one without a path.
 func serverURL(text string) (*url.URL, error) {
-	if err := checkURL(text); err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(text)
+	u, err := parseURL(text)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, usageError{fmt.Errorf("give the server alone: %s://%s", u.Scheme, u.Host)}

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -57,18 +57,11 @@ func (a *app) printKeys(keys []listedKey) error {
 	for _, k := range keys {
 		fields := []string{k.Ref, k.Fingerprint, k.Type, k.Comment, k.Reason}
 		for i, field := range fields {
-			fields[i] = cmp.Or(strings.Map(printable, field), "-")
+			fields[i] = cmp.Or(printable.Text(field), "-")
 		}
 		fmt.Fprintln(w, strings.Join(fields, "\t"))
 	}
 	return w.Flush()
-}
-
-func printable(r rune) rune {
-	if unicode.IsPrint(r) {
-		return r
-	}
-	return unicode.ReplacementChar
 }
 
 // storeFailures leaves out the stores that are not here: only those who

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 
@@ -56,10 +55,7 @@ func (a *app) query(args []string) (config.Query, error) {
 	if len(args) == 0 {
 		return query, nil
 	}
-	if err := checkURL(args[0]); err != nil {
-		return query, err
-	}
-	registry, err := url.Parse(args[0])
+	registry, err := parseURL(args[0])
 	query.Registry = registry
 	return query, err
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // ErrDigest means that the content is not the content that the digest stands for.
@@ -69,12 +72,22 @@ func (d *Download) copy(w io.Writer, v *verifier, resp *http.Response, stored in
 			d.Progress(stored, size)
 		}
 		if err != nil && err != io.EOF {
-			err = fmt.Errorf("reading %s: %w", resp.Request.URL.Redacted(), err)
+			err = fmt.Errorf("reading %s: %w", URLOf(resp), err)
 		}
 		return n, err
 	})
 	_, err := io.Copy(io.MultiWriter(w, v), body)
 	return err
+}
+
+// URLOf returns the URL of resp for a message: without a password and, if a redirect
+// led there, without the query, which may be a secret that opens the content.
+func URLOf(resp *http.Response) string {
+	text := resp.Request.URL.Redacted()
+	if resp.Request.Response != nil {
+		text, _, _ = strings.Cut(text, "?")
+	}
+	return printable.Text(text)
 }
 
 type readerFunc func(p []byte) (int, error)
