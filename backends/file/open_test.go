@@ -87,7 +87,11 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for _, name := range []string{"~otheruser/.ssh/id_ed25519", "directory/"} {
+	longest := strings.Repeat("/long", 4096/5) + "x"
+	if _, err := new(file.Backend).Open(t.Context(), longest); err == nil || errors.Is(err, signer.ErrName) {
+		t.Errorf("Open of a path of %d bytes = %v, want another error than ErrName", len(longest), err)
+	}
+	for _, name := range []string{"~otheruser/.ssh/id_ed25519", "directory/", longest + "x"} {
 		_, err := new(file.Backend).Open(t.Context(), name)
 		if !errors.Is(err, signer.ErrName) {
 			t.Errorf("Open(%q) = %v, want ErrName", name, err)

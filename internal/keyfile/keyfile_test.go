@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,24 @@ func TestReadRefuses(t *testing.T) {
 		if errors.Is(err, signer.ErrNotFound) != (tt.is == signer.ErrNotFound) {
 			t.Errorf("Read(%s) = %v, want %v", tt.path, err, tt.is)
 		}
+	}
+}
+
+// A file that is much larger is not read to its end.
+func TestReadIsLimited(t *testing.T) {
+	path := filepath.Join(tempDir(t), "large")
+	write(t, path, nil)
+	if err := os.Truncate(path, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, _, err := keyfile.Read(path); err == nil {
+		t.Error("Read succeeded")
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16*keyfile.MaxSize {
+		t.Errorf("it takes %d bytes of memory", n)
 	}
 }
 
