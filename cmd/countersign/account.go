@@ -84,5 +84,5 @@ func refused(text string) error {
 	if text == "" {
 		return errNotAccepted
 	}
-	return fmt.Errorf("%w: the server says %q", errNotAccepted, text)
+	return fmt.Errorf("%w: the server says %s", errNotAccepted, quote(text))
 }

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/misplaced"
 	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
 )
@@ -38,7 +41,9 @@ type app struct {
 	verbose bool          // --verbose
 	unlock  secretSource  // --passphrase-file, --passphrase-fd
 	session *session      // of the command that runs
-	keyJSON bool          // --json of commands that print a public key
+
+	misplaced misplaced.Filter // of keys on the command line
+	keyJSON   bool             // --json of commands that print a public key
 }
 
 // usageError is a mistake in how the command was called.
@@ -110,6 +115,7 @@ func (a *app) logger() *slog.Logger {
 func (a *app) execute(ctx context.Context, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	a.misplaced = misplaced.NewFilter(append(args, strings.Join(args, " "), os.Getenv("COUNTERSIGN_KEY"), os.Getenv("COUNTERSIGN_CONFIG"))...)
 	root := a.root()
 	started := false
 	onRun(root, func() { started = true })
@@ -126,7 +132,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	if errors.Is(ended, context.DeadlineExceeded) && errors.Is(err, ended) {
 		err = fmt.Errorf("stopped after %v (--timeout): %w", a.timeout, err)
 	}
-	fmt.Fprintf(a.stderr, "countersign: %v\n", err)
+	a.printError(err)
 	if !started || errors.As(err, new(usageError)) {
 		fmt.Fprintf(a.stderr, "Try: %s --help\n", cmd.CommandPath())
 		return exitUsage

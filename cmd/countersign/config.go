@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -45,8 +44,7 @@ func (a *app) configPath() error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		a.note("countersign: there is no such file\n")
 	}
-	_, err := fmt.Fprintln(a.stdout, path)
-	return err
+	return a.print("%s\n", path)
 }
 
 func (a *app) checkConfig(ctx context.Context, args []string) error {
@@ -55,8 +53,7 @@ func (a *app) checkConfig(ctx context.Context, args []string) error {
 		return err
 	}
 	if c.File() == "" {
-		_, err := fmt.Fprintln(a.stdout, "OK: there is no configuration file, and the built-in order holds")
-		return err
+		return a.print("OK: there is no configuration file, and the built-in order holds\n")
 	}
 	if err := c.CheckSchemes(c.Backends().Mux()); err != nil {
 		return err
@@ -64,8 +61,7 @@ func (a *app) checkConfig(ctx context.Context, args []string) error {
 	if err := config.CheckAccess(c.File()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: OK: %s\n", c.File(), sections(c))
-	return err
+	return a.print("%s: OK: %s\n", c.File(), sections(c))
 }
 
 // readConfig returns the configuration in the file that args names, or else the

@@ -2,10 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -94,25 +94,29 @@ func candidates(choice config.Choice) []candidate {
 }
 
 func (a *app) printEffective(e effective) error {
-	fmt.Fprintf(a.stdout, "%s, on %s\n\n", cmp.Or(e.File, "No configuration file"), e.Platform)
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "REGISTRY\tKEY\tWRITTEN IN")
+	keys := [][]string{{"REGISTRY", "KEY", "WRITTEN IN"}}
 	for _, r := range append(e.Registries, ofRegistry{"any other", e.Keys}) {
 		for i, k := range r.Keys {
 			if i > 0 {
 				r.Registry = ""
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", r.Registry, k.Ref, k.Source)
+			keys = append(keys, []string{r.Registry, k.Ref, k.Source.String()})
 		}
 	}
-	fmt.Fprintln(w, "\nREGISTRY\tITS TOKENS MAY COME FROM")
+	realms := [][]string{{"REGISTRY", "ITS TOKENS MAY COME FROM"}}
 	for _, pair := range e.Realms {
-		fmt.Fprintf(w, "%s\t%s\n", pair.Registry, pair.Realm)
+		realms = append(realms, []string{pair.Registry.String(), pair.Realm.String()})
 	}
-	fmt.Fprint(w, "any\titself\n")
-	if err := w.Flush(); err != nil || len(e.Insecure) == 0 {
+	realms = append(realms, []string{"any", "itself"})
+
+	err := errors.Join(
+		a.print("%s, on %s\n\n", cmp.Or(e.File, "No configuration file"), e.Platform),
+		a.printTable(3, keys),
+		a.print("\n"),
+		a.printTable(3, realms),
+	)
+	if err != nil || len(e.Insecure) == 0 {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "\nPLAIN HTTP IS ALLOWED TO\n%s\n", strings.Join(e.Insecure, "\n"))
-	return err
+	return a.print("\nPLAIN HTTP IS ALLOWED TO\n%s\n", strings.Join(e.Insecure, "\n"))
 }

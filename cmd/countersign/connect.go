@@ -94,7 +94,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 // waitForUser shows page, unless the key is accepted already, and asks until it
 // is. Only a server that has answered once is forgiven a failure.
 func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page string, browse bool) error {
-	waiting := &terminal.Progress{Out: a.notes(), Text: fmt.Sprintf("waiting until %s accepts %s", acc.server, fingerprint)}
+	waiting := &terminal.Progress{Out: a.notes(), Text: a.safe(fmt.Sprintf("waiting until %s accepts %s", acc.server, fingerprint))}
 	shown := false
 	var last error
 	ask := func() (string, error) {
@@ -126,8 +126,7 @@ func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page st
 	if !shown {
 		done = "already connected"
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s to %s as %.100q: %s\n", done, acc.server, name, fingerprint)
-	return err
+	return a.print("%s to %s as %s: %s\n", done, acc.server, quote(name), fingerprint)
 }
 
 // why tells what ended ctx.

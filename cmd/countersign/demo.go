@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +64,7 @@ func (a *app) demo(ctx context.Context) error {
 		all.Go(func() { results[i] = k.run(ctx, keys, registry.URL+"/v2/demo/manifests/latest") })
 	}
 	all.Wait()
-	return printResults(a.stdout, registry.URL, results)
+	return a.printResults(registry.URL, results)
 }
 
 // A demoResult is one line of the demo's table, or the error that replaces it.
@@ -75,32 +74,30 @@ type demoResult struct {
 	err                        error
 }
 
-func printResults(out io.Writer, registry string, results []demoResult) error {
-	fmt.Fprintf(out, "A registry at %s challenges a GET of /v2/demo/manifests/latest.\n", registry)
-	fmt.Fprint(out, "Each backend makes a key, answers with it, and removes it again.\n\n")
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "BACKEND\tKEY\tCHALLENGED FOR\tCAME BACK\tTOOK")
+func (a *app) printResults(registry string, results []demoResult) error {
+	rows := [][]string{{"BACKEND", "KEY", "CHALLENGED FOR", "CAME BACK", "TOOK"}}
 	for _, r := range results {
 		if r.err != nil {
-			fmt.Fprintf(w, "%s\t-\t-\tsee below\t-\n", r.scheme)
+			rows = append(rows, []string{r.scheme, "-", "-", "see below", "-"})
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%v\n", r.scheme, r.key, r.scope, r.status, r.took.Round(100*time.Microsecond))
+		rows = append(rows, []string{r.scheme, r.key, r.scope, r.status, r.took.Round(100 * time.Microsecond).String()})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	var failed error
+	err := errors.Join(
+		a.print("A registry at %s challenges a GET of /v2/demo/manifests/latest.\n", registry),
+		a.print("Each backend makes a key, answers with it, and removes it again.\n\n"),
+		a.printTable(3, rows),
+	)
 	for _, r := range results {
 		if r.err == nil {
 			continue
 		}
-		fmt.Fprintf(out, "\n%s: %v\n", r.scheme, r.err)
+		err = errors.Join(err, a.print("\n%s: %v\n", r.scheme, r.err))
 		if !isUnusable(r.err) {
-			failed = fmt.Errorf("%s should work here and does not", r.scheme)
+			err = errors.Join(err, fmt.Errorf("%s should work here and does not", r.scheme))
 		}
 	}
-	return failed
+	return err
 }
 
 // isUnusable reports whether err means that this machine has no such store, or

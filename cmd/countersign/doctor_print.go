@@ -16,13 +16,13 @@ func (a *app) printFindings(found []finding) error {
 	var b strings.Builder
 	for _, f := range found {
 		mark := a.colour(f.State).Sprintf("%-*s", len(stateProblem), f.State)
-		seen := f.Seen
+		seen := a.safe(f.Seen)
 		if f.About != "" {
-			seen = f.About + ": " + seen
+			seen = a.safe(f.About) + ": " + seen
 		}
 		fmt.Fprintf(&b, "%s   %-13s   %s\n", mark, f.Check, seen)
 		if f.Do != "" {
-			fmt.Fprintf(&b, "%*s%s\n", len(stateProblem)+13+6, "", strings.ReplaceAll("-> "+f.Do, "\n", "\n   "))
+			fmt.Fprintf(&b, "%*s%s\n", len(stateProblem)+13+6, "", strings.ReplaceAll("-> "+a.safe(f.Do), "\n", "\n   "))
 		}
 	}
 	if count(found, stateProblem) == 0 {

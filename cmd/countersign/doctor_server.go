@@ -81,10 +81,10 @@ func (d *doctor) askedFor(resp *http.Response) []finding {
 	}
 	ch, err := challenge.Bearer(resp.Header)
 	if err != nil {
-		seen := fmt.Sprintf("%v: WWW-Authenticate is %q", err, resp.Header.Values("WWW-Authenticate"))
+		seen := fmt.Sprintf("%v: %s", err, authenticateField(resp))
 		return []finding{c.found(stateProblem, seen, "the server does not ask for a key in a way that is known here: is it the right one?")}
 	}
-	seen := fmt.Sprintf("a token for service %q and scope %q", ch.Get("service"), ch.Get("scope"))
+	seen := fmt.Sprintf("a token for service %s and scope %s", quote(ch.Get("service")), quote(ch.Get("scope")))
 	return []finding{c.found(stateOK, seen, ""), d.realm(ch, resp.Request.URL)}
 }
 
@@ -97,9 +97,9 @@ func (d *doctor) realm(ch challenge.Challenge, from *url.URL) finding {
 		_, err = policy.CheckRealm(origin, realm)
 	}
 	if err == nil {
-		return c.found(stateOK, fmt.Sprintf("%q may be answered", realm), "")
+		return c.found(stateOK, quote(realm)+" may be answered", "")
 	}
-	return c.found(stateProblem, fmt.Sprintf("%q: %v", realm, err), remedy(policy, origin, realm))
+	return c.found(stateProblem, fmt.Sprintf("%s: %v", quote(realm), err), remedy(policy, origin, realm))
 }
 
 // remedy returns the lines that make the configuration allow the realm. If no

@@ -181,7 +181,7 @@ var hostName = regexp.MustCompile(`^(localhost|[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}
 func statusError(resp *http.Response) error {
 	err := errors.New(answered(resp))
 	if text := challenge.ServerText(resp); text != "" {
-		err = fmt.Errorf("%w: %q", err, text)
+		err = fmt.Errorf("%w: %s", err, quote(text))
 	}
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		return fmt.Errorf("%w: %w", challenge.ErrRejected, err)
@@ -193,4 +193,14 @@ func statusError(resp *http.Response) error {
 // phrase, which may hold any text, and the query of a redirect, which may be a secret.
 func answered(resp *http.Response) string {
 	return fmt.Sprintf("%s answered %d %s", download.URLOf(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
+}
+
+// authenticateField returns the field with the challenges of resp, which hold none
+// that can be answered.
+func authenticateField(resp *http.Response) string {
+	values := resp.Header.Values("WWW-Authenticate")
+	if len(values) == 0 {
+		return "there is no field WWW-Authenticate"
+	}
+	return "WWW-Authenticate is " + quote(strings.Join(values, ", "))
 }

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
-	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -50,18 +47,16 @@ func (a *app) listKeys(ctx context.Context, asJSON bool) error {
 	return cmp.Or(err, a.storeFailures(l.failed, choice))
 }
 
-// printKeys prints nothing that a terminal obeys: a comment may come from anyone.
 func (a *app) printKeys(keys []listedKey) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tFINGERPRINT\tTYPE\tCOMMENT\tNOTE")
+	rows := [][]string{{"KEY", "FINGERPRINT", "TYPE", "COMMENT", "NOTE"}}
 	for _, k := range keys {
-		fields := []string{k.Ref, k.Fingerprint, k.Type, k.Comment, k.Reason}
-		for i, field := range fields {
-			fields[i] = cmp.Or(printable.Text(field), "-")
+		row := []string{k.Ref, k.Fingerprint, k.Type, k.Comment, k.Reason}
+		for i, field := range row {
+			row[i] = cmp.Or(field, "-")
 		}
-		fmt.Fprintln(w, strings.Join(fields, "\t"))
+		rows = append(rows, row)
 	}
-	return w.Flush()
+	return a.printTable(2, rows)
 }
 
 // storeFailures leaves out the stores that are not here: only those who

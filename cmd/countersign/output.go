@@ -1,26 +1,61 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // printJSON prints a result for programs. Its fields do not change.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.stdout)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.stdout.Write(printable.JSON([]byte(a.misplaced.Text(b.String()))))
+	return err
 }
 
-// note tells a person what is going on, unless --quiet is given.
+// print prints a result for people. Results that must be exact, such as a token or
+// the body of a response, go to stdout directly.
+func (a *app) print(format string, args ...any) error {
+	_, err := io.WriteString(a.stdout, a.safe(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// printTable prints rows of fields, in columns.
+func (a *app) printTable(padding int, rows [][]string) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, padding, ' ', 0)
+	for _, row := range rows {
+		for i, field := range row {
+			row[i] = printable.Text(field) // a line end would end the row
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return a.print("%s", b.String())
+}
+
+// printError prints an error as the last words of a command.
+func (a *app) printError(err error) { fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error())) }
+
+// note tells a person about progress, unless --quiet is given.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.notes(), format, args...)
+	fmt.Fprint(a.notes(), a.safe(fmt.Sprintf(format, args...)))
 }
 
 // notes returns the stream for notes, which drops them if --quiet is given.
@@ -30,6 +65,10 @@ func (a *app) notes() io.Writer {
 	}
 	return a.stderr
 }
+
+// safe returns text without misplaced keys and without characters that a terminal
+// obeys.
+func (a *app) safe(text string) string { return printable.Lines(a.misplaced.Text(text)) }
 
 // printsKey gives a command that prints a public key the choice of its form.
 func (a *app) printsKey(cmd *cobra.Command) *cobra.Command {
@@ -46,6 +85,8 @@ func (a *app) printKey(pub ssh.PublicKey) error {
 			PublicKey   string `json:"public_key"`
 		}{fingerprint, strings.TrimSpace(line)})
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s\n%s", fingerprint, line)
-	return err
+	return a.print("%s\n%s", fingerprint, line)
 }
+
+// quote returns foreign text between quotation marks, printable and short.
+func quote(text string) string { return `"` + printable.Text(text) + `"` }

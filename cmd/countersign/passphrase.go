@@ -43,15 +43,6 @@ func (s *secretSource) addFlags(a *app, flags *pflag.FlagSet, name, what string)
 	})
 }
 
-// hideValue keeps what was given to a flag out of the error: it may be the
-// passphrase itself.
-func hideValue(err error) error {
-	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s: %w", e.GetFlag().Name, e.Unwrap())
-	}
-	return err
-}
-
 func (s *secretSource) set(read func() (string, error)) error {
 	if s.read != nil {
 		return errors.New("the passphrase comes from one place: give one of these flags, once")

@@ -51,7 +51,7 @@ func (a *app) token(ctx context.Context, target string) (challenge.Token, error)
 	}
 	ch, err := challenge.Bearer(resp.Header)
 	if errors.Is(err, challenge.ErrNoChallenge) {
-		return challenge.Token{}, fmt.Errorf("%s: %w: WWW-Authenticate is %q", answered(resp), err, resp.Header.Values("WWW-Authenticate"))
+		return challenge.Token{}, fmt.Errorf("%s: %w: %s", answered(resp), err, authenticateField(resp))
 	}
 	if err != nil {
 		return challenge.Token{}, fmt.Errorf("%s: %w", answered(resp), err)

@@ -11,31 +11,61 @@ import (
 	"github.com/countersign/countersign/internal/spelling"
 )
 
-// subcommand is the Args of a command that does nothing without one.
+// subcommand is the Args of a command that does nothing without a subcommand.
 func subcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	err := fmt.Errorf("unknown command %q for %q", shorten(args[0]), cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
-	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
-		return fmt.Errorf("%w: did you mean %s?", err, strings.Join(meant, " or "))
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		return fmt.Errorf("%w: did you mean %s?", err, strings.Join(similar, " or "))
 	}
 	return err
 }
 
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// flagError adds the flag that was meant to an error about an unknown one.
+// flagError improves an error about a flag. A value is never repeated: it may be a
+// passphrase.
 func flagError(cmd *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s: %w", e.GetFlag().Name, valueError(e))
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
-		return hideValue(err)
+		return err
+	}
+	name := unknown.GetSpecifiedName()
+	err = fmt.Errorf("unknown flag: --%s", shorten(name))
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
+		err = fmt.Errorf("unknown shorthand flag: %q in -%s", name[0], shorten(short))
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if meant := spelling.Nearest(unknown.GetSpecifiedName(), names); meant != "" {
-		return fmt.Errorf("%w: did you mean --%s?", err, meant)
+	if similar := spelling.Nearest(name, names); similar != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, similar)
 	}
 	return err
+}
+
+// shorten returns a word of the command line for an error. It does not repeat a
+// long word, which may be a key or end with one.
+func shorten(word string) string {
+	if len(word) > 30 {
+		return fmt.Sprintf("(%d bytes)", len(word))
+	}
+	return word
+}
+
+// valueError tells which values a flag takes. Errors of flags that this program
+// defines do not repeat the value.
+func valueError(e *pflag.InvalidValueError) error {
+	switch e.GetFlag().Value.Type() {
+	case "duration":
+		return errors.New("want a duration, such as 30s or 5m")
+	case "bool":
+		return errors.New("want no value, or true or false")
+	}
+	return e.Unwrap()
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -62,25 +60,24 @@ func (a *app) query(args []string) (config.Query, error) {
 
 // printExplanation starts with the key, as "key show" does.
 func (a *app) printExplanation(e config.Explanation) error {
-	if e.PublicKey != "" {
-		fmt.Fprintf(a.stdout, "%s\n%s\n\n", e.Fingerprint, e.PublicKey)
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
+	var rows, others [][]string
 	if e.Registry != "" {
-		fmt.Fprintf(w, "for\t%s\n", e.Registry)
+		rows = append(rows, []string{"for", e.Registry})
 	}
-	var others []config.Tried
 	for _, t := range e.Tried {
-		if t.Outcome != config.Taken {
-			others = append(others, t)
-			continue
+		row := []string{string(t.Outcome), t.String()}
+		if t.Outcome == config.Taken {
+			rows = append(rows, row)
+		} else {
+			others = append(others, row, []string{"", t.Reason})
 		}
-		fmt.Fprintf(w, "%s\t%s\n", t.Outcome, t)
 	}
-	for _, t := range others {
-		fmt.Fprintf(w, "%s\t%s\n\t%s\n", t.Outcome, t, t.Reason)
+	if e.PublicKey != "" {
+		if err := a.print("%s\n%s\n\n", e.Fingerprint, e.PublicKey); err != nil {
+			return err
+		}
 	}
-	return w.Flush()
+	return a.printTable(3, append(rows, others...))
 }
 
 // explained is an error of a choice whose explanation has been printed: it does

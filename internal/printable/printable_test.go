@@ -1,6 +1,7 @@
 package printable_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -45,4 +46,35 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestLines(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                "",
+		"one\n  two: x\n":                 "one\n  two: x\n",
+		"one\r\ntwo\x1b[2J\t.":            "one\ntwo\\x1b[2J .",
+		"a\rb":                            "a b",
+		strings.Repeat("é", 3000) + "\nx": strings.Repeat("é", 2000) + "...\nx",
+	} {
+		if got := printable.Lines(in); got != want {
+			t.Errorf("%.40q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	for _, in := range []string{"plain, grün", "a\u202eb\u009b\x7f\x1b\u2028", "\U000e0001 tag", "\n\t\"\\"} {
+		text, err := json.MarshalIndent([]string{in}, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := printable.JSON(text)
+		var back []string
+		if err := json.Unmarshal(got, &back); err != nil || back[0] != in {
+			t.Errorf("%q became %q, %v", in, back, err)
+		}
+		if printable.Lines(string(got)) != string(got) {
+			t.Errorf("%q has characters that are not printable", got)
+		}
+	}
 }

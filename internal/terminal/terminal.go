@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -75,7 +76,7 @@ func (t *Terminal) Ask(ctx context.Context, question string) (bool, error) {
 		return false, err
 	}
 	defer t.end(tty)
-	fmt.Fprintf(t.out, "%s [y/N] ", question)
+	fmt.Fprintf(t.out, "%s [y/N] ", printable.Text(question))
 	answer, err := signer.Await(ctx, func() ([]byte, error) { return readLine(tty) })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
@@ -99,7 +100,7 @@ func (t *Terminal) AskHidden(ctx context.Context, prompt string) ([]byte, error)
 	if err := t.beginHidden(tty); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(t.out, "%s: ", prompt)
+	fmt.Fprintf(t.out, "%s: ", printable.Text(prompt))
 	secret, err := signer.Await(ctx, func() ([]byte, error) { return readHidden(tty) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
