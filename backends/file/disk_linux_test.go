@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ import (
 
 // writing holds the system calls that write a key.
 var writing = []uintptr{
-	unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_WRITE, unix.SYS_CLOSE,
+	unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_FLOCK, unix.SYS_WRITE, unix.SYS_CLOSE,
 	unix.SYS_MKDIRAT, unix.SYS_FCHMODAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_UNLINKAT,
 }
 
@@ -91,6 +92,8 @@ func TestGenerateOnBrokenDisk(t *testing.T) {
 		case unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT: // see TestGenerateWithoutRename
 			continue
 		case unix.SYS_CLOSE: // it was open for reading, or its content is on the disk
+			continue
+		case unix.SYS_FLOCK: // see TestGenerateWithoutLocks
 			continue
 		}
 		dir := tempDir(t)
@@ -321,5 +324,75 @@ func TestGenerateWhereDirectoriesDoNotSync(t *testing.T) {
 	directories = true
 	if err := generateWatched(t, filepath.Join(dir, "key"), invalid); err != nil {
 		t.Errorf("no directory is synced: Generate = %v", err)
+	}
+}
+
+// NFS may have no locks, and a signal may interrupt a lock.
+func TestGenerateWithoutLocks(t *testing.T) {
+	for errno, want := range map[syscall.Errno]int{syscall.ENOLCK: 2, syscall.EINTR: 3} {
+		dir := tempDir(t)
+		locks := 0
+		err := generateWatched(t, filepath.Join(dir, "key"), func(c faults.Call) syscall.Errno {
+			if c.Number != unix.SYS_FLOCK {
+				return 0
+			}
+			if locks++; errno == syscall.EINTR && locks > 1 {
+				return 0
+			}
+			return errno
+		})
+		if err != nil || locks != want {
+			t.Errorf("flock gives %v: Generate = %v after %d calls, want %d", errno, err, locks, want)
+		}
+		if got := slices.Sorted(maps.Keys(tree(t, dir))); !slices.Equal(got, []string{"key", "key.pub"}) {
+			t.Errorf("flock gives %v: the directory has %q", errno, got)
+		}
+	}
+}
+
+// Another process takes a new temporary file for abandoned, before it is locked.
+func TestGenerateTemporaryFileIsRemoved(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		remove  bool
+		errno   syscall.Errno
+		removed int // files
+		locks   int // calls of flock that are expected
+		ok      bool
+	}{
+		{"removed", true, 0, 1, 3, true},
+		{"locked", false, syscall.EWOULDBLOCK, 1, 3, true},
+		{"removed without end", true, 0, 1000, 100, false},
+	} {
+		dir := tempDir(t)
+		locks, closed := 0, 0
+		var names []string
+		err := generateWatched(t, filepath.Join(dir, "key"), func(c faults.Call) syscall.Errno {
+			switch {
+			case c.Number == unix.SYS_FLOCK:
+				names = append(names, c.Path)
+				if locks++; locks <= tt.removed {
+					if tt.remove {
+						_ = os.Remove(c.Path)
+					}
+					return tt.errno
+				}
+			case c.Number == unix.SYS_CLOSE && locks > 0 && strings.TrimSuffix(c.Path, " (deleted)") == names[0]:
+				closed++
+			}
+			return 0
+		})
+		if (err == nil) != tt.ok || locks != tt.locks {
+			t.Errorf("%s: Generate = %v after %d locks, want %d", tt.name, err, locks, tt.locks)
+		}
+		if closed != 1 {
+			t.Errorf("%s: the file was closed %d times", tt.name, closed)
+		}
+		if tt.ok && names[0] == names[1] {
+			t.Errorf("%s: the same file is used on", tt.name)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "key")); (err == nil) != tt.ok {
+			t.Errorf("%s: the key: %v", tt.name, err)
+		}
 	}
 }

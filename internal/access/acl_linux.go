@@ -4,6 +4,6 @@ import "golang.org/x/sys/unix"
 
 // hasACL reports whether the file at path has a POSIX access control list.
 func hasACL(path string) bool {
-	n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
-	return err == nil && n > 0
+	_, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
+	return err == nil
 }

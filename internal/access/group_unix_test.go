@@ -32,3 +32,23 @@ func TestIsPrivateGroup(t *testing.T) {
 		}
 	}
 }
+
+// Group files in which other accounts could have the user's number or group.
+func TestIsPrivateGroupOfStrangeFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name, users, groups string
+		uid, gid            int
+		want                bool
+	}{
+		{"numbers of user and group differ", "me:x:1000:2000:", "me:x:2000:", 1000, 2000, true},
+		{"short records", "me:x:1000:1000", "me:x:1000:", 1000, 1000, true},
+		{"records that are cut", "+\nme:x:1000:1000:\n", "+\nme:x:1000:\n", 1000, 1000, true},
+		{"an empty member", "me:x:1000:1000:", "me:x:1000:me,", 1000, 1000, true},
+		{"two users with one number", "you:x:1000:1000:\nme:x:1000:1000:", "me:x:1000:", 1000, 1000, false},
+		{"the group is not the user's primary one", "me:x:1000:100:", "me:x:1000:", 1000, 1000, false},
+	} {
+		if got := isPrivate(tt.uid, tt.gid, tt.users, tt.groups); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

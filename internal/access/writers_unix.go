@@ -53,16 +53,8 @@ func (w *walk) follow(path string) error {
 	}
 	rest := strings.Split(path, "/")
 	for len(rest) > 0 {
-		name := rest[0]
+		entry := filepath.Join(dir, rest[0]) // dir contains no link, so Join resolves ".." as the system does
 		rest = rest[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			dir = filepath.Dir(dir) // dir contains no link
-			continue
-		}
-		entry := filepath.Join(dir, name)
 		if err := w.check(entry); err != nil {
 			return err
 		}
@@ -104,7 +96,7 @@ func (w *walk) check(path string) error {
 	if info.IsDir() {
 		problem = fmt.Errorf("%w, who can replace %s", problem, w.file)
 	}
-	if int(stat.Uid) != uid && uid != 0 {
+	if int(stat.Uid) != uid { // it is root's
 		return fmt.Errorf("%w: use a copy in a directory of your own", problem)
 	}
 	return fmt.Errorf("%w: run: chmod go-w %s", problem, shell.Quote(path))

@@ -4,10 +4,14 @@ package access_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/countersign/countersign/internal/access"
@@ -166,11 +170,45 @@ func TestCheckWritersOfRelativePath(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	tr.file("a/b/file", 0o602)
+	if err := access.CheckWriters("key file", "file"); !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), tr.path("a/b/file")) {
+		t.Errorf("a file that others can change: %v", err)
+	}
+	tr.file("a/b/file", 0o600)
 	tr.dir("a", 0o777)
 	for _, path := range []string{"file", "./file", "../b/file"} {
 		if err := access.CheckWriters("key file", path); !errors.Is(err, signer.ErrInsecure) {
 			t.Errorf("%s below a directory that others can change: %v", path, err)
 		}
+	}
+}
+
+func TestCheckWritersWithoutWorkingDirectory(t *testing.T) {
+	tr := newTree(t)
+	tr.dir("a", 0o700)
+	t.Chdir(tr.path("a"))
+	tr.must(os.Remove(tr.path("a")))
+	if err := access.CheckWriters("key file", "file"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("CheckWriters = %v, want ErrNotExist", err)
+	}
+}
+
+// It follows as many symbolic links as Linux.
+func TestCheckWritersOfManyLinks(t *testing.T) {
+	tr := newTree(t)
+	tr.file("0", 0o600)
+	for i := range 41 {
+		tr.link(strconv.Itoa(i), strconv.Itoa(i+1))
+	}
+	if err := access.CheckWriters("key file", tr.path("40")); err != nil {
+		t.Errorf("40 links: %v", err)
+	}
+	err := access.CheckWriters("key file", tr.path("41"))
+	if !errors.Is(err, syscall.ELOOP) || !strings.HasPrefix(err.Error(), "open "+tr.path("41")) {
+		t.Errorf("41 links: %v, want ELOOP and the path", err)
+	}
+	if _, err := os.Stat(tr.path("40")); runtime.GOOS == "linux" && err != nil {
+		t.Errorf("Linux does not follow 40 links: %v", err)
 	}
 }
 
@@ -245,6 +283,10 @@ func TestCheckWritersAsNobody(t *testing.T) {
 	tr.file("file", 0o600)
 	if err := access.CheckWriters("key file", tr.path("file")); err != nil {
 		t.Errorf("a file of its own: %v", err)
+	}
+	tr.file("open", 0o602)
+	if err := access.CheckWriters("key file", tr.path("open")); err == nil || !strings.Contains(err.Error(), "run: chmod go-w") {
+		t.Errorf("a file of its own that others can write: %v", err)
 	}
 	if path := os.Getenv("COUNTERSIGN_TEST_FILE"); path != "" { // started by root
 		err := access.CheckWriters("key file", path)

@@ -29,9 +29,9 @@ type Call struct {
 // made. Watch sees only calls of f's own goroutine that name a file with an absolute
 // path. f must not end the test.
 //
-// The numbers may be those of fsync, fchmod, fstat, read, write and close, which take
-// a file descriptor, and of openat, mkdirat, fchmodat, unlinkat, linkat and
-// renameat2, which take a directory and a path.
+// The numbers may be those of fsync, fchmod, fstat, flock, read, write and close,
+// which take a file descriptor, and of openat, mkdirat, fchmodat, unlinkat, linkat
+// and renameat2, which take a directory and a path.
 func Watch(t *testing.T, numbers []uintptr, decide func(Call) syscall.Errno, f func()) {
 	t.Helper()
 	listeners := make(chan int, 1)
@@ -153,7 +153,7 @@ func ioctl(fd int, command uintptr, arg unsafe.Pointer) error {
 func call(req request) Call {
 	c := Call{Number: uintptr(req.number)}
 	switch c.Number {
-	case unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_FSTAT, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_CLOSE:
+	case unix.SYS_FSYNC, unix.SYS_FCHMOD, unix.SYS_FSTAT, unix.SYS_FLOCK, unix.SYS_READ, unix.SYS_WRITE, unix.SYS_CLOSE:
 		c.Path, _ = os.Readlink("/proc/self/fd/" + strconv.FormatUint(req.args[0], 10))
 	default:
 		c.Path = text(req.args[1])
