@@ -77,7 +77,7 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 		return nil, e, fmt.Errorf("%w\n  %s", err, c.advice(err))
 	}
 	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
-	e.PublicKey = strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(s.PublicKey())), "\n")
+	e.PublicKey = signer.AuthorizedKey(s.PublicKey())
 	return &chosen{s, e.Tried[len(e.Tried)-1].String()}, e, nil
 }
 

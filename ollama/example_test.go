@@ -40,11 +40,6 @@ func ExampleSign() {
 	// Output: SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
 }
 
-func ExampleAuthorizedKey() {
-	fmt.Println(ollama.AuthorizedKey(exampleKey().PublicKey()))
-	// Output: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop
-}
-
 func ExampleNewNonce() {
 	nonce, err := ollama.NewNonce(rand.Reader, 16)
 	if err != nil {

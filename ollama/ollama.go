@@ -11,9 +11,6 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
-	"strings"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/guard"
@@ -34,12 +31,6 @@ func Sign(ctx context.Context, key signer.Signer, msg []byte) (string, error) {
 		return "", err
 	}
 	return challenge.Sign(ctx, key, msg)
-}
-
-// AuthorizedKey returns key as a line of authorized_keys without comment and
-// newline, "ssh-ed25519 AAAA...", as Ollama's auth.GetPublicKey does.
-func AuthorizedKey(key ssh.PublicKey) string {
-	return strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
 }
 
 // NewNonce reads length bytes from r and returns them in base64, with the URL's

@@ -89,7 +89,7 @@ func TestSignEndsWithItsContext(t *testing.T) {
 
 func TestAuthorizedKey(t *testing.T) {
 	file := loadVectors(t)
-	if got := ollama.AuthorizedKey(file.publicKey(t)); got != file.Key.Line {
+	if got := signer.AuthorizedKey(file.publicKey(t)); got != file.Key.Line {
 		t.Errorf("got %q, want %q", got, file.Key.Line)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
 )
 
 // SignInURL returns the address of the page where a person who is signed in at
@@ -29,7 +31,7 @@ func SignInURL(base string, key ssh.PublicKey, name string) (string, error) {
 		return "", errors.New(`the sign-in page's base holds a query or a fragment: end it before the "?" or "#"`)
 	}
 	u = u.JoinPath("connect")
-	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(AuthorizedKey(key)))
+	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(signer.AuthorizedKey(key)))
 	return u.String(), nil
 }
 

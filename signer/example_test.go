@@ -233,6 +233,17 @@ func ExampleFunc() {
 	// ssh-ed25519 <nil>
 }
 
+// AuthorizedKey returns the line that a server's administrator needs.
+func ExampleAuthorizedKey() {
+	key, err := readKey(context.Background(), "testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signer.AuthorizedKey(key.PublicKey()))
+	// Output:
+	// ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINcEdFxSJucgFODGWZsQusMMLD3EJuk0hk4cUYB0/6gC
+}
+
 // FromSSH takes a key from package ssh, as an agent or a library gives it.
 func ExampleFromSSH() {
 	data, err := os.ReadFile("testdata/id_ed25519")

@@ -44,7 +44,7 @@ func login(t *testing.T, hostKey, key ssh.Signer, adjust func(*ssh.ServerConfig,
 	t.Helper()
 	server := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, pub ssh.PublicKey) (*ssh.Permissions, error) {
-			if !samePublic(pub, key.PublicKey()) {
+			if !signer.SameKey(pub, key.PublicKey()) {
 				t.Error("the client logs in with another key")
 			}
 			return nil, nil

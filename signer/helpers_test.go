@@ -6,8 +6,6 @@ import (
 	"errors"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/countersign/countersign/signer"
 )
 
@@ -61,10 +59,6 @@ func checkSign(t testing.TB, s signer.Signer, format string) {
 	if err := s.PublicKey().Verify(msg, sig); err != nil {
 		t.Errorf("the signature does not verify: %v", err)
 	}
-}
-
-func samePublic(a, b ssh.PublicKey) bool {
-	return ssh.FingerprintSHA256(a) == ssh.FingerprintSHA256(b)
 }
 
 // sentinels are all errors that tell what to do.

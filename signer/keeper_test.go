@@ -116,7 +116,7 @@ func TestKeeperReopensStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !samePublic(s.PublicKey(), want.PublicKey()) {
+		if !signer.SameKey(s.PublicKey(), want.PublicKey()) {
 			t.Error("got another key")
 		}
 	}
@@ -304,7 +304,7 @@ func TestKeeperForgets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !samePublic(now.PublicKey(), want.PublicKey()) {
+			if !signer.SameKey(now.PublicKey(), want.PublicKey()) {
 				t.Error("the deleted key is still in use")
 			}
 			checkSign(t, now, ssh.KeyAlgoED25519)

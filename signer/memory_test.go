@@ -61,7 +61,7 @@ func TestNew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !samePublic(s.PublicKey(), want) {
+			if !signer.SameKey(s.PublicKey(), want) {
 				t.Error("the signer has another public key than the key")
 			}
 			checkSign(t, s, k.format)

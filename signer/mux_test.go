@@ -160,7 +160,7 @@ func TestMuxSignerKnowsItsReference(t *testing.T) {
 	if got := fmt.Sprint(s); got != "env:KEY" {
 		t.Errorf("the signer prints as %q", got)
 	}
-	if !samePublic(s.PublicKey(), inner.PublicKey()) {
+	if !signer.SameKey(s.PublicKey(), inner.PublicKey()) {
 		t.Error("the signer has another public key than the backend's")
 	}
 	checkSign(t, s, ssh.KeyAlgoED25519)

@@ -181,7 +181,7 @@ func TestParseDamaged(t *testing.T) {
 		if err != nil {
 			continue // the rest is comment, padding and white space
 		}
-		if !samePublic(s.PublicKey(), pub) {
+		if !signer.SameKey(s.PublicKey(), pub) {
 			t.Errorf("byte %d: another public key", i)
 		}
 		checkSign(t, s, ssh.KeyAlgoED25519)

@@ -51,7 +51,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("written and read again: %v", err)
 		}
-		if !samePublic(again.PublicKey(), s.PublicKey()) {
+		if !signer.SameKey(again.PublicKey(), s.PublicKey()) {
 			t.Error("written and read again, it is another key")
 		}
 	})

@@ -21,7 +21,7 @@ func checkParse(t *testing.T, data []byte, passphrase signer.PassphraseFunc, pub
 	if err != nil {
 		t.Fatalf("Parse: %v", err)
 	}
-	if !samePublic(s.PublicKey(), pub) {
+	if !signer.SameKey(s.PublicKey(), pub) {
 		t.Error("Parse gives another public key")
 	}
 	checkSign(t, s, format)
@@ -34,7 +34,7 @@ func checkParse(t *testing.T, data []byte, passphrase signer.PassphraseFunc, pub
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !samePublic(s.PublicKey(), pub) {
+	if !signer.SameKey(s.PublicKey(), pub) {
 		t.Error("ParseRawPrivateKey gives another key")
 	}
 }

@@ -66,7 +66,7 @@ func (p parsed) privateKey(ctx context.Context, passphrase PassphraseFunc) (cryp
 		return key, nil
 	}
 	pub, err := ssh.NewPublicKey(key.Public())
-	if err != nil || !bytes.Equal(pub.Marshal(), p.pub.Marshal()) {
+	if err != nil || !SameKey(pub, p.pub) {
 		return nil, errors.New("damaged private key: the public key in the file belongs to another private key")
 	}
 	return key, nil

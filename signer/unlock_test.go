@@ -32,7 +32,7 @@ func TestLockedTellsItsPublicKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !samePublic(s.PublicKey(), pub) {
+	if !signer.SameKey(s.PublicKey(), pub) {
 		t.Error("another public key")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
@@ -144,7 +143,6 @@ func read(from, path string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	// Editors and echo end a file with a newline; the secret has none.
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	return source{from, func() []byte { return []byte(text) }, snapshot.Stale}, nil
+	text := keyfile.TrimLineEnd(data)
+	return source{from, func() []byte { return bytes.Clone(text) }, snapshot.Stale}, nil
 }

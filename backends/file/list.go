@@ -57,7 +57,7 @@ func describe(ctx context.Context, path string) (info signer.Info, ok bool) {
 		info.PublicKey = s.PublicKey()
 	}
 	pub, comment, err := readPublic(path + ".pub")
-	if err != nil || info.PublicKey != nil && !isSame(pub, info.PublicKey) {
+	if err != nil || info.PublicKey != nil && !signer.SameKey(pub, info.PublicKey) {
 		return info, true // as if there were no .pub
 	}
 	info.PublicKey = pub

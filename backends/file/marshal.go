@@ -89,13 +89,13 @@ func completeRSA(k *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 
 // publicLine returns pub as the content of a .pub file.
 func publicLine(pub ssh.PublicKey, comment string) []byte {
-	return fmt.Appendf(nil, "%s %s\n", bytes.TrimSpace(ssh.MarshalAuthorizedKey(pub)), comment)
+	return fmt.Appendf(nil, "%s %s\n", signer.AuthorizedKey(pub), comment)
 }
 
 // isPublicHalf reports whether the file at path holds pub and no other key.
 func isPublicHalf(path string, pub ssh.PublicKey) bool {
 	got, _, err := readPublic(path)
-	return err == nil && isSame(got, pub)
+	return err == nil && signer.SameKey(got, pub)
 }
 
 // readPublic reads a .pub file.
@@ -110,5 +110,3 @@ func readPublic(path string) (pub ssh.PublicKey, comment string, err error) {
 	}
 	return pub, comment, err
 }
-
-func isSame(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -20,10 +21,10 @@ func (b *Backend) SetPassphrase(ctx context.Context, name string, passphrase []b
 	if len(passphrase) == 0 {
 		return errors.New("the passphrase is empty: nothing was stored")
 	}
-	if !bytes.Equal(passphrase, trimLine(passphrase)) {
+	if !bytes.Equal(passphrase, keyfile.TrimLineEnd(passphrase)) {
 		return errors.New("the passphrase ends with a line break, which is no part of one: nothing was stored")
 	}
-	// A call that is abandoned may still read it when the caller has wiped its own.
+	// A call that is abandoned may still read it when the caller has changed it.
 	return b.add(ctx, name, "passphrase of an SSH private key", bytes.Clone(passphrase))
 }
 
@@ -59,7 +60,7 @@ func (r ring) passphrase(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := trimLine(data)
+	secret := keyfile.TrimLineEnd(data)
 	switch {
 	case len(secret) == 0:
 		return nil, damaged(r.store, "not-a-passphrase", "the item %q is empty", r.itemKey(name))
@@ -67,8 +68,4 @@ func (r ring) passphrase(name string) ([]byte, error) {
 		return nil, damaged(r.store, "not-a-passphrase", "the item %q is a private key", r.itemKey(name))
 	}
 	return secret, nil
-}
-
-func trimLine(b []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 }

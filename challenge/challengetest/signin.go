@@ -7,10 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer"
 )
 
 // user is the name in the replies of /api/me for every accepted key. There are no
@@ -99,7 +100,7 @@ func parseKey(text string) (ssh.PublicKey, error) {
 // signInURL returns the address of the sign-in page for key. The name is empty,
 // because only the client knows the name of its machine.
 func (r *Registry) signInURL(key ssh.PublicKey) string {
-	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
+	line := signer.AuthorizedKey(key)
 	return r.URL + "/connect?" + url.Values{
 		"name": {""},
 		"key":  {base64.RawURLEncoding.EncodeToString([]byte(line))},

@@ -120,7 +120,7 @@ func (l *lister) add(ref string, info signer.Info, err error) {
 	key := listedKey{Ref: ref, Comment: info.Comment}
 	if info.PublicKey != nil {
 		key.Fingerprint, key.Type = ssh.FingerprintSHA256(info.PublicKey), info.PublicKey.Type()
-		key.PublicKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(info.PublicKey)))
+		key.PublicKey = signer.AuthorizedKey(info.PublicKey)
 	}
 	if err != nil {
 		key.Problem, key.Reason = problem(err), reason(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -73,7 +72,7 @@ func openSame(ctx context.Context, m signer.Backend, ref string, pub ssh.PublicK
 	if err != nil {
 		return nil, err
 	}
-	if got := key.PublicKey(); !bytes.Equal(got.Marshal(), pub.Marshal()) {
+	if got := key.PublicKey(); !signer.SameKey(got, pub) {
 		return nil, fmt.Errorf("it holds another key: %s instead of %s", ssh.FingerprintSHA256(got), ssh.FingerprintSHA256(pub))
 	}
 	return key, nil

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/signer"
 )
 
 // printJSON prints a result for programs. Its fields do not change.
@@ -78,14 +79,14 @@ func (a *app) printsKey(cmd *cobra.Command) *cobra.Command {
 
 // printKey prints a public key as ssh-keygen -l and authorized_keys do.
 func (a *app) printKey(pub ssh.PublicKey) error {
-	fingerprint, line := ssh.FingerprintSHA256(pub), string(ssh.MarshalAuthorizedKey(pub))
+	fingerprint, line := ssh.FingerprintSHA256(pub), signer.AuthorizedKey(pub)
 	if a.keyJSON {
 		return a.printJSON(struct {
 			Fingerprint string `json:"fingerprint"`
 			PublicKey   string `json:"public_key"`
-		}{fingerprint, strings.TrimSpace(line)})
+		}{fingerprint, line})
 	}
-	return a.print("%s\n%s", fingerprint, line)
+	return a.print("%s\n%s\n", fingerprint, line)
 }
 
 // quote returns foreign text between quotation marks, printable and short.

@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/spf13/pflag"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -77,10 +77,10 @@ func (a *app) readSecretFile(path string) (string, error) {
 	return readSecret(f)
 }
 
-// readSecret takes one newline at the end for that of an editor.
+// readSecret returns the content of f without the line end that an editor adds.
 func readSecret(f *os.File) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxPassphrase+1))
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	text := string(keyfile.TrimLineEnd(data))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("reading a passphrase: %w", err)

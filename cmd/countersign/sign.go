@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/guard"
+	"github.com/countersign/countersign/signer"
 )
 
 // maxMessage bounds what is read to be signed.
@@ -88,7 +88,7 @@ func (a *app) verify(ctx context.Context, signature string) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(key.PublicKey().Marshal(), pub.Marshal()) {
+		if !signer.SameKey(key.PublicKey(), pub) {
 			return fmt.Errorf("the signature is good, and made by another key: %s", ssh.FingerprintSHA256(pub))
 		}
 	}

@@ -73,7 +73,7 @@ func GetPublicKey() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return ollama.AuthorizedKey(s.PublicKey()), nil
+	return signer.AuthorizedKey(s.PublicKey()), nil
 }
 
 // NewNonce reads length bytes from r and returns them in base64, with the URL's

@@ -66,7 +66,7 @@ func checkSignAtOnce(t *testing.T, s *store) {
 			if err != nil {
 				t.Errorf("goroutine %d: Sign: %v", i, err)
 			}
-			if !samePublic(k.PublicKey(), pub) {
+			if !signer.SameKey(k.PublicKey(), pub) {
 				t.Errorf("goroutine %d: PublicKey is %s, want %s", i, fingerprint(k.PublicKey()), fingerprint(pub))
 			}
 		}
@@ -97,7 +97,7 @@ func checkOpenAtOnce(t *testing.T, s *store) {
 			t.Errorf("goroutine %d: Open: %v", i, err)
 			return
 		}
-		if !samePublic(k.PublicKey(), pubs[i%2]) {
+		if !signer.SameKey(k.PublicKey(), pubs[i%2]) {
 			t.Errorf("goroutine %d: Open gave %s, want %s", i, fingerprint(k.PublicKey()), fingerprint(pubs[i%2]))
 		}
 	})

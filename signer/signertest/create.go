@@ -24,7 +24,7 @@ func checkGenerate(t *testing.T, s *store) {
 		if pub.Type() != ssh.KeyAlgoED25519 {
 			t.Errorf("Generate made a key of type %s, want %s", pub.Type(), ssh.KeyAlgoED25519)
 		}
-		if slices.ContainsFunc(pubs, func(p ssh.PublicKey) bool { return samePublic(p, pub) }) {
+		if slices.ContainsFunc(pubs, func(p ssh.PublicKey) bool { return signer.SameKey(p, pub) }) {
 			t.Errorf("Generate made the key %s twice", fingerprint(pub))
 		}
 		pubs = append(pubs, pub)

@@ -1,7 +1,6 @@
 package signertest
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -52,10 +51,6 @@ func publicKey(t *testing.T, key crypto.Signer) ssh.PublicKey {
 		t.Fatal(err)
 	}
 	return pub
-}
-
-func samePublic(a, b ssh.PublicKey) bool {
-	return a != nil && b != nil && bytes.Equal(a.Marshal(), b.Marshal())
 }
 
 func samePrivate(a, b crypto.Signer) bool {

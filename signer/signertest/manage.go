@@ -46,7 +46,7 @@ func checkList(t *testing.T, s *store) {
 	}
 	for _, info := range infos {
 		pub, ours := want[info.Name]
-		if ours && info.PublicKey != nil && !samePublic(info.PublicKey, pub) {
+		if ours && info.PublicKey != nil && !signer.SameKey(info.PublicKey, pub) {
 			t.Errorf("List has %q with key %s, want %s", info.Name, fingerprint(info.PublicKey), fingerprint(pub))
 		}
 		delete(want, info.Name)
@@ -111,7 +111,7 @@ func (s *store) checkReplaced(t *testing.T, op string, create func(name string) 
 	s.holds(t, name, second)
 
 	pub := publicKey(t, first)
-	if !samePublic(old.PublicKey(), pub) {
+	if !signer.SameKey(old.PublicKey(), pub) {
 		t.Errorf("the old Signer's PublicKey is %s, was %s", fingerprint(old.PublicKey()), fingerprint(pub))
 	}
 	sig, err := s.sign(t.Context(), old, []byte("message"))

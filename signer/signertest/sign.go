@@ -62,7 +62,7 @@ func (s *store) signsLarge(t *testing.T, k signer.Signer, pub ssh.PublicKey) {
 // signs checks that k is the key of pub and signs msg with it.
 func (s *store) signs(t *testing.T, k signer.Signer, pub ssh.PublicKey, msg []byte) *ssh.Signature {
 	t.Helper()
-	if got := k.PublicKey(); !samePublic(got, pub) {
+	if got := k.PublicKey(); !signer.SameKey(got, pub) {
 		t.Errorf("PublicKey is %s, want %s", fingerprint(got), fingerprint(pub))
 	}
 	given := bytes.Clone(msg)
@@ -76,7 +76,7 @@ func (s *store) signs(t *testing.T, k signer.Signer, pub ssh.PublicKey, msg []by
 	if err := verify(pub, msg, sig); err != nil {
 		t.Errorf("Sign of %d bytes: %v", len(msg), err)
 	}
-	if got := k.PublicKey(); !samePublic(got, pub) {
+	if got := k.PublicKey(); !signer.SameKey(got, pub) {
 		t.Errorf("PublicKey is %s after Sign, want %s", fingerprint(got), fingerprint(pub))
 	}
 	return sig
