@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/countersign/countersign/internal/filelock"
 )
 
 // The names of temporary files.
@@ -50,8 +52,8 @@ func newTemp(dir string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		locked, err := tryLock(f)
-		if (locked || err != nil) && isThere(f) { // an error: the file system has no locks
+		err = filelock.Try(f)
+		if !errors.Is(err, filelock.ErrHeld) && isThere(f) { // another error: there are no locks here
 			return f, nil
 		}
 		f.Close()
@@ -87,7 +89,7 @@ func removeAbandoned(dir string) {
 		if err != nil {
 			continue
 		}
-		if locked, _ := tryLock(f); locked {
+		if filelock.Try(f) == nil {
 			os.Remove(f.Name())
 		}
 		f.Close()

@@ -22,13 +22,13 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"guard", `^guard$`, `^(guard|signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"challenge", `^challenge$`, `^(challenge|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
-	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
-	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
+	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
+	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|filelock|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"ollama", `^ollama$`, `^(ollama|challenge|guard|signer|internal/printable|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"auth", `^ollama/auth$`, `^(ollama(/auth)?|config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
-	{"internal", `^internal/(access|key)`, `^(internal/(access|key.*|printable|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
+	{"internal", `^internal/(access|key)`, `^(internal/(access|filelock|key.*|printable|shell)|signer|golang\.org/x/(crypto|sys)/.*)$`},
 }
 
 type pkg struct {

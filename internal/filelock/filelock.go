@@ -12,6 +12,6 @@ import (
 var ErrHeld = errors.New("another process uses the file")
 
 // Try locks f and does not wait. The lock ends when f is closed, also at the end of
-// a process that was killed. Errors: ErrHeld, and [errors.ErrUnsupported] on a file
-// system without locks.
+// a process that was killed. Errors: ErrHeld, and [errors.ErrUnsupported] on a
+// system or file system without locks.
 func Try(f *os.File) error { return try(f) }
