@@ -5,7 +5,6 @@ type class uint16
 
 const (
 	tchar  class = 1 << iota
-	lower        // tchar without A to Z
 	t68          // token68 without its padding
 	equals       // the padding
 	space
@@ -13,6 +12,7 @@ const (
 	comma
 	qdtext
 	escapable // after the backslash of a quoted-pair
+	loose     // in an unquoted value of a server that forgets the quotes
 )
 
 // classes holds for each byte the classes that it is in.
@@ -23,8 +23,8 @@ var classes = func() (t [256]class) {
 		}
 	}
 	add(tchar|t68, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-	add(tchar|t68|lower, "abcdefghijklmnopqrstuvwxyz0123456789-._~+")
-	add(tchar|lower, "!#$%&'*^`|")
+	add(tchar|t68, "abcdefghijklmnopqrstuvwxyz0123456789-._~+")
+	add(tchar, "!#$%&'*^`|")
 	add(t68, "/")
 	add(equals, "=")
 	add(space|ows, " ")
@@ -33,6 +33,9 @@ var classes = func() (t [256]class) {
 	for b := range t {
 		if b == '\t' || b >= ' ' && b != 0x7f {
 			t[b] |= qdtext | escapable
+		}
+		if b > ' ' && b != 0x7f && b != '"' && b != ',' {
+			t[b] |= loose
 		}
 	}
 	t['"'] &^= qdtext

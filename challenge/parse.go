@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// What Parse takes at most. A registry sends one line of 200 bytes.
+// Limits of Parse. A registry sends one line of 200 bytes.
 const (
 	maxLines = 8
 	maxLine  = 8 << 10
@@ -19,6 +20,10 @@ type Challenge struct {
 	Scheme  string  // in lower case: "bearer", "basic", "negotiate"
 	Token68 string  // as sent, with its padding
 	Params  []Param // in the order sent; no name comes twice
+
+	// Tolerated lists the mistakes of the server that Parse tolerated, each in words:
+	// "scope is not in quotes". The error of a request that fails mentions them.
+	Tolerated []string
 }
 
 // A Param is one auth-param of a Challenge.
@@ -37,6 +42,23 @@ func (c Challenge) Get(name string) string {
 		}
 	}
 	return ""
+}
+
+func (c Challenge) has(name string) bool {
+	return slices.ContainsFunc(c.Params, func(p Param) bool { return p.Name == name })
+}
+
+// leaveOut removes the parameters of these names: clients differ in which of two values
+// they use.
+func (c *Challenge) leaveOut(repeated []string) {
+	slices.Sort(repeated)
+	for _, name := range slices.Compact(repeated) {
+		c.Params = slices.DeleteFunc(c.Params, func(p Param) bool { return p.Name == name })
+		c.Tolerated = append(c.Tolerated, name+" is given more than once and was ignored")
+	}
+	if len(c.Params) == 0 {
+		c.Params = nil
+	}
 }
 
 // String returns c as a server may send it, with every value in quotes. A
@@ -59,65 +81,48 @@ var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // Parse returns the challenges of all WWW-Authenticate lines of h, in order.
 //
-// A malformed line yields no challenge, for that would be a guess. Those of the
-// other lines are returned all the same, beside an error that says for each
-// malformed line its number (from 1), the byte offset (from 0) where it goes
-// wrong, and why; it repeats none of the text. A line of more than 8 KiB is
-// malformed, and so is every line after the eighth.
-func Parse(h http.Header) (all []Challenge, err error) {
-	// A lone challenge, the usual case, allocates nothing if the caller keeps no
-	// hold of it: Parse is inlined, which puts these two on the caller's stack.
-	var one [1]Challenge
-	one[0], all, err = parse(h, one[:], make([]Param, 0, 3))
-	return all, err
-}
-
-// parse returns a lone challenge, made with params, and one; or no challenge
-// and a slice that holds all.
-func parse(h http.Header, one []Challenge, params []Param) (Challenge, []Challenge, error) {
-	lines := h["Www-Authenticate"]
-	if len(lines) == 1 && len(lines[0]) <= maxLine {
-		s := scanner{line: lines[0]}
-		if c, err := s.challenge(params); err == nil && s.pos == len(s.line) {
-			return c, one, nil
-		}
-	}
-	all, err := parseLines(lines)
-	return Challenge{}, all, err
-}
-
-func parseLines(lines []string) ([]Challenge, error) {
+// A malformed line yields no challenge, because each challenge in it would be a guess.
+// The challenges of the other lines are returned together with an error. For each
+// malformed line the error gives its number (from 1), the byte offset (from 0) of the
+// mistake, and the mistake; it repeats no text of the line. A line of more than 8 KiB
+// is malformed, and so is every line after the eighth.
+//
+// The realm and service of a Bearer challenge decide where a signature goes: they must
+// be as RFC 9110 has them. Mistakes in other parameters are tolerated: a value without
+// quotes ends at a comma or at white space, and a parameter that comes twice is left
+// out.
+func Parse(h http.Header) ([]Challenge, error) {
 	var all []Challenge
 	var errs []error
-	for i, line := range lines {
+	for i, line := range h["Www-Authenticate"] {
 		if i == maxLines {
 			errs = append(errs, fmt.Errorf("WWW-Authenticate line %d and on: more than %d lines", i+1, maxLines))
 			break
 		}
-		challenges, err := parseLine(line)
-		if err != nil {
+		var err error
+		if all, err = appendChallenges(all, line); err != nil {
 			errs = append(errs, fmt.Errorf("WWW-Authenticate line %d, %w", i+1, err))
-			continue
 		}
-		all = append(all, challenges...)
 	}
 	return all, errors.Join(errs...)
 }
 
-func parseLine(line string) ([]Challenge, error) {
+// appendChallenges appends the challenges of a line to all, or none of them if the
+// line is malformed.
+func appendChallenges(all []Challenge, line string) ([]Challenge, error) {
 	s := scanner{line: line}
 	if len(line) > maxLine {
 		s.pos = maxLine
-		return nil, s.malformed("more than 8 KiB")
+		return all, s.malformed("more than 8 KiB")
 	}
-	var challenges []Challenge
+	more := all
 	s.skip(ows | comma)
 	for s.pos < len(line) {
-		c, err := s.challenge(nil)
+		c, err := s.challenge()
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		challenges = append(challenges, c)
+		more = append(more, c)
 	}
-	return challenges, nil
+	return more, nil
 }

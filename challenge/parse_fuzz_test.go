@@ -46,11 +46,16 @@ func FuzzParse(f *testing.F) {
 	for _, tt := range malformed {
 		f.Add(tt.line, "Basic realm=x")
 	}
+	for _, tt := range tolerated {
+		f.Add(tt.line, ollamaLine)
+	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		checkGrammar(t, first)
 		all, err := challenge.Parse(header(first, second))
 		for _, c := range all {
 			checkForm(t, c)
+			checkExact(t, c, first+"\n"+second)
+			c.Tolerated = nil // it is in no header
 			again, err := challenge.Parse(header(c.String()))
 			if err != nil {
 				t.Fatalf("%s: %v", c, err)
@@ -76,19 +81,63 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkGrammar checks that Parse accepts what RFC 9110 does, and nothing else.
+// checkGrammar checks that Parse accepts a line without mistakes if and only if it is
+// in the grammar of RFC 9110.
 func checkGrammar(t *testing.T, line string) {
 	t.Helper()
 	if len(line) > maxLine {
 		return
 	}
-	_, err := challenge.Parse(header(line))
+	all, err := challenge.Parse(header(line))
+	got := err == nil
+	for _, c := range all {
+		for _, text := range c.Tolerated {
+			got = got && strings.HasSuffix(text, " and was ignored")
+		}
+	}
 	if twice := err != nil && strings.HasSuffix(err.Error(), "a second value for the same parameter"); twice {
 		return
 	}
-	if got, want := err == nil, inGrammar(line); got != want {
-		t.Errorf("Parse(%q): error %v, but in the grammar: %v", line, err, want)
+	if want := inGrammar(line); got != want {
+		t.Errorf("Parse(%q): %q, error %v, but in the grammar: %v", line, all, err, want)
 	}
+}
+
+// exact is a realm or service as RFC 9110 has it.
+var exact = regexp.MustCompile(`(?is)^(realm|service)[ \t]*=[ \t]*([-!#$%&'*+.^_|~0-9a-z` + "`" + `]+|"(?:[^"\\]|\\.)*")`)
+
+// checkExact checks that the realm and the service of a Bearer challenge are in the
+// lines as a token or in quotes.
+func checkExact(t *testing.T, c challenge.Challenge, lines string) {
+	t.Helper()
+	if c.Scheme != "bearer" {
+		return
+	}
+	for _, p := range c.Params {
+		if p.Name != "realm" && p.Name != "service" {
+			continue
+		}
+		found := false
+		for at := range lines { // also matches that overlap
+			if len(lines[at:]) < len(p.Name) || !strings.EqualFold(lines[at:at+len(p.Name)], p.Name) {
+				continue
+			}
+			m := exact.FindStringSubmatch(lines[at:])
+			found = found || m != nil && strings.EqualFold(m[1], p.Name) && unquote(m[2]) == p.Value
+		}
+		if !found {
+			t.Errorf("%q: the %s %q is not exact", lines, p.Name, p.Value)
+		}
+	}
+}
+
+var quotedPair = regexp.MustCompile(`(?s)\\(.)`)
+
+func unquote(value string) string {
+	if !strings.HasPrefix(value, `"`) {
+		return value
+	}
+	return quotedPair.ReplaceAllString(value[1:len(value)-1], "$1")
 }
 
 // checkForm checks what the doc comment of Challenge promises.

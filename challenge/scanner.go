@@ -1,57 +1,73 @@
 package challenge
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"strings"
 )
 
-// A scanner reads one line, in which commas part the challenges and also the
+// A scanner reads one line, in which commas separate the challenges and also the
 // parameters of each (RFC 9110, sections 5.6 and 11):
 //
 //	challenge  = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
 //	auth-param = token BWS "=" BWS ( token / quoted-string )
 //
-// A "=" follows the name of a parameter and cannot follow an auth-scheme: this
-// tells what comes after a comma.
+// A "=" follows the name of a parameter and cannot follow an auth-scheme, so it tells
+// whether a comma separates parameters or challenges.
 type scanner struct {
 	line string
 	pos  int
 }
 
-// challenge reads a challenge and the commas after it. It appends to params.
-func (s *scanner) challenge(params []Param) (c Challenge, err error) {
+// challenge reads a challenge and the commas after it.
+func (s *scanner) challenge() (c Challenge, err error) {
 	if c.Scheme = s.token(); c.Scheme == "" {
 		return c, s.malformed("want an auth-scheme")
 	}
 	start := s.pos
-	s.skip(space)
-	open := s.pos > start // parameters may follow
-	if open {
-		if c.Token68 = s.token68(); c.Token68 != "" {
-			open = false
-		} else if name := s.paramName(); name != "" {
-			c.Params, err = s.appendParam(params, name)
-		} else if !s.elementEnds() {
-			err = s.malformed("want a parameter or a token68")
-		}
+	if s.skip(space); s.pos == start {
+		return c, s.endElement()
 	}
-	for err == nil {
+	if c.Token68 = s.token68(); c.Token68 != "" {
+		return c, s.endElement()
+	}
+	err = s.params(&c)
+	return c, err
+}
+
+// params reads the parameters of c and the commas after them.
+func (s *scanner) params(c *Challenge) error {
+	name := s.paramName()
+	if name == "" { // an empty list element, or the end of the line
 		if !s.elementEnds() {
-			return c, s.malformed("want a comma or the end of the line")
+			return s.malformed("want a parameter or a token68")
 		}
 		s.skip(ows | comma)
-		if !open {
-			return c, nil
-		}
-		name := s.paramName()
-		if name == "" {
-			return c, nil
-		}
-		c.Params, err = s.appendParam(c.Params, name)
+		name = s.paramName()
 	}
-	return c, err
+	var repeated []string
+	for ; name != ""; name = s.paramName() {
+		exact := isExact(c.Scheme, name)
+		if c.has(name) {
+			if exact {
+				return s.malformed("a second value for the same parameter")
+			}
+			repeated = append(repeated, name)
+		}
+		if err := s.param(c, name, exact); err != nil {
+			return err
+		}
+		if err := s.endElement(); err != nil {
+			return err
+		}
+	}
+	c.leaveOut(repeated)
+	return nil
+}
+
+// isExact reports whether a parameter decides where a signature goes. Such a
+// parameter must be well formed.
+func isExact(scheme, name string) bool {
+	return scheme == "bearer" && (name == "realm" || name == "service")
 }
 
 // paramName reads the name of a parameter and its "=", or nothing at all if no
@@ -69,50 +85,57 @@ func (s *scanner) paramName() string {
 	return name
 }
 
-func (s *scanner) appendParam(params []Param, name string) ([]Param, error) {
-	for _, p := range params {
-		if p.Name == name {
-			return nil, s.malformed("a second value for the same parameter")
-		}
+// param reads the value of the parameter of that name.
+func (s *scanner) param(c *Challenge, name string, exact bool) (err error) {
+	p := Param{Name: name}
+	if s.pos < len(s.line) && s.line[s.pos] == '"' {
+		p.Value, err = s.quoted()
+	} else {
+		p.Value, err = s.unquoted(c, name, exact)
 	}
-	value, err := s.value()
-	return append(params, Param{name, value}), err
+	if c.Params == nil {
+		c.Params = make([]Param, 0, 3) // realm, service and scope
+	}
+	c.Params = append(c.Params, p)
+	return err
 }
 
-func (s *scanner) value() (string, error) {
-	if s.pos < len(s.line) && s.line[s.pos] == '"' {
-		return s.quoted()
-	}
+// unquoted reads a token. Some servers send values without quotes that are no tokens:
+// unless the value must be exact, it ends at a comma or at white space.
+func (s *scanner) unquoted(c *Challenge, name string, exact bool) (string, error) {
 	start := s.pos
-	if s.skip(tchar); s.pos == start {
+	s.skip(tchar)
+	end := s.pos
+	if end > start && (exact || s.elementEnds()) {
+		return s.line[start:end], nil
+	}
+	if exact {
 		return "", s.malformed("want a token or a quoted string")
 	}
-	return s.line[start:s.pos], nil
+	s.pos = start
+	s.skip(loose)
+	end = s.pos
+	s.skip(loose | ows) // text after white space, up to a comma
+	c.Tolerated = append(c.Tolerated, name+" is not in quotes")
+	return s.line[start:end], nil
 }
 
-// quoted reads a quoted-string. It copies only to take out a quoted-pair.
+// quoted reads a quoted-string.
 func (s *scanner) quoted() (string, error) {
 	s.pos++
-	start := s.pos
-	var unquoted []byte // what comes before start, if anything was taken out
+	value := ""
 	for {
-		s.pos = skipPlain(s.line, s.pos)
-		if s.pos == len(s.line) {
+		start := s.pos
+		s.skip(qdtext)
+		value += s.line[start:s.pos]
+		switch rest := s.line[s.pos:]; {
+		case rest == "":
 			return "", s.malformed("the quoted string does not end")
-		}
-		switch b := s.line[s.pos]; {
-		case classes[b]&qdtext != 0:
-			s.skip(qdtext)
-		case b == '"':
-			text := s.line[start:s.pos]
+		case rest[0] == '"':
 			s.pos++
-			if unquoted == nil {
-				return text, nil
-			}
-			return string(append(unquoted, text...)), nil
-		case b == '\\' && s.pos+1 < len(s.line) && classes[s.line[s.pos+1]]&escapable != 0:
-			unquoted = append(unquoted, s.line[start:s.pos]...)
-			start = s.pos + 1
+			return value, nil
+		case rest[0] == '\\' && len(rest) > 1 && classes[rest[1]]&escapable != 0:
+			value += rest[1:2]
 			s.pos += 2
 		default:
 			return "", s.malformed("not allowed in a quoted string")
@@ -137,14 +160,7 @@ func (s *scanner) token68() string {
 // token reads a token and returns it in lower case, or "" if none is here.
 func (s *scanner) token() string {
 	start := s.pos
-	s.skip(lower)
-	end := s.pos
-	if s.skip(tchar); s.pos == end {
-		return s.line[start:end]
-	}
-	if s.line[start:s.pos] == "Bearer" {
-		return "bearer" // spares an allocation with every registry
-	}
+	s.skip(tchar)
 	return strings.ToLower(s.line[start:s.pos])
 }
 
@@ -154,31 +170,24 @@ func (s *scanner) elementEnds() bool {
 	return s.pos == len(s.line) || s.line[s.pos] == ','
 }
 
+// endElement skips the end of a list element and the commas after it.
+func (s *scanner) endElement() error {
+	if !s.elementEnds() {
+		return s.malformed("want a comma or the end of the line")
+	}
+	s.skip(ows | comma)
+	return nil
+}
+
+// skip skips the bytes that are in one of the classes.
 func (s *scanner) skip(c class) {
-	line, i := s.line, s.pos
-	for i < len(line) && classes[line[i]]&c != 0 {
+	i := s.pos
+	for i < len(s.line) && classes[s.line[i]]&c != 0 {
 		i++
 	}
 	s.pos = i
 }
 
-func (s *scanner) malformed(why string) error {
-	return fmt.Errorf("offset %d: %s", s.pos, why)
-}
-
-// skipPlain returns an index from i on before which s is plain: printable ASCII
-// without quotes and backslashes. A realm is long, so it looks at eight bytes at
-// once and leaves the last few to the caller. Each term of special has the top
-// bit set in every byte that it looks for; a borrow or carry may set others, but
-// only above one of those.
-func skipPlain(s string, i int) int {
-	const each = 0x0101010101010101
-	for ; i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
-		special := (x - ' '*each) | (x + each) | ((x ^ '"'*each) - each) | ((x ^ '\\'*each) - each)
-		if special &= 0x80 * each; special != 0 {
-			return i + bits.TrailingZeros64(special)/8
-		}
-	}
-	return i
+func (s *scanner) malformed(reason string) error {
+	return fmt.Errorf("offset %d: %s", s.pos, reason)
 }
