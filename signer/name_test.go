@@ -10,6 +10,7 @@ import (
 
 func TestCheckName(t *testing.T) {
 	const seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60" // RFC 8032, section 7.1
+	const maxBytes = 130
 	tests := []struct {
 		name string
 		ok   bool
@@ -22,8 +23,15 @@ func TestCheckName(t *testing.T) {
 		{"COUNTERSIGN_PRODUCTION_REGISTRY_SIGNING_KEY", true}, // 43 characters of base64
 		{"/tmp/countersign-demo-0123456789/id_ed25519", true},
 		{"/Users/Me/Keys/Countersign/Work/id_ed255190", true},
+		{"/Users/Me/Keys/Countersign/Work/ided2551900", true}, // all in one alphabet
+		{"COUNTERSIGN0PRODUCTION0REGISTRY0SIGNING0KEY", true}, // no lower case
+		{"countersign0production0registry0signing0ke0", true}, // no upper case
+		{"CountersignProductionRegistrySigningKeyNamA", true}, // no digits
+		{"MyVeryLongKeyNameForTheProductionRegistry13", true}, // base64 does not end so
+		{seed + ".pem", true},
+		{strings.Repeat("a", maxBytes), true},
 		{"", false},
-		{strings.Repeat("a", 101), false},
+		{strings.Repeat("a", maxBytes+1), false},
 		{"two\nlines", false},
 		{"bell\a", false},
 		{"\xff", false},
@@ -33,11 +41,12 @@ func TestCheckName(t *testing.T) {
 		{"/WGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", false}, // no path ends so
 		{"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", false},
 		{seed + seed, false},
+		{"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2CdYbGd7/1aYLqESvSS7CzEREnFaXsyaRlwO6wDHK5/YA==", false}, // 64 bytes
 		{"-----BEGIN OPENSSH PRIVATE KEY-----", false},
 		{"LS0tLS1CRUdJTiBPUEVOU1NI", false},
 	}
 	for _, tt := range tests {
-		err := signer.CheckName(tt.name, 100)
+		err := signer.CheckName(tt.name, maxBytes)
 		if tt.ok != (err == nil) {
 			t.Errorf("CheckName(%q) = %v", tt.name, err)
 		}
