@@ -99,36 +99,37 @@ func (r *runner) testAlone(ctx context.Context, m mutant, tests []testFunc) outc
 	defer os.RemoveAll(dir)
 	overlay := r.writeOverlay(dir, map[string][]byte{filepath.Join(r.root, filepath.FromSlash(m.target.file)): m.source()})
 	for _, p := range m.target.packages() {
-		var names []string
-		for _, t := range tests {
-			if t.pkg == p && (m.number == 0 || t.isDisturbed()) {
-				names = append(names, t.name)
-			}
-		}
-		if len(names) == 0 {
-			continue
-		}
-		cmd := r.command(ctx, dir, "go", "test", "-failfast", "-vet=off", "-p=1", "-timeout", (10 * r.timeLimit).String(),
-			"-overlay", overlay, "-run", "^("+strings.Join(names, "|")+")$", "./"+p)
-		cmd.Dir = r.root
-		if cmd.Run() != nil {
+		names := namesOf(tests, func(t testFunc) bool { return t.pkg == p && (m.number == 0 || t.isDisturbed()) })
+		if len(names) > 0 && r.goTest(ctx, dir, p, names, "-overlay", overlay).Run() != nil {
 			return killed
 		}
 	}
 	return survived
 }
 
-// checkUnchanged returns an error unless the tests of p pass without a mutant:
-// otherwise every mutant would count as killed.
-func (r *runner) checkUnchanged(ctx context.Context, p string) error {
+// checkDisturbed returns an error if tests that fail with the switches fail without
+// them, too: otherwise every mutant would count as killed.
+func (r *runner) checkDisturbed(ctx context.Context, packages []string, tests []testFunc) error {
 	dir := r.tempDir()
 	defer os.RemoveAll(dir)
-	cmd := r.command(ctx, dir, "go", "test", "-vet=off", "./"+p)
-	cmd.Dir = r.root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the tests of %s fail without a mutant:\n%s", p, out)
+	for _, p := range packages {
+		names := namesOf(tests, func(t testFunc) bool { return t.pkg == p && t.isDisturbed() })
+		if len(names) == 0 {
+			continue
+		}
+		if out, err := r.goTest(ctx, dir, p, names).CombinedOutput(); err != nil {
+			return fmt.Errorf("tests of %s fail without a mutant:\n%s", p, out)
+		}
 	}
 	return nil
+}
+
+// goTest returns the command that runs the named tests of a package.
+func (r *runner) goTest(ctx context.Context, dir, pkg string, names []string, flags ...string) *exec.Cmd {
+	args := []string{"test", "-failfast", "-vet=off", "-p=1", "-timeout", (10 * r.timeLimit).String(), "-run", "^(" + strings.Join(names, "|") + ")$"}
+	cmd := r.command(ctx, dir, "go", append(append(args, flags...), "./"+pkg)...)
+	cmd.Dir = r.root
+	return cmd
 }
 
 // tempDir returns the name of a new directory. If it cannot make one, the disk is

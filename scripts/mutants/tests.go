@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,9 +37,6 @@ func (r *runner) buildTests(ctx context.Context, g group) ([]testFunc, error) {
 	overlay := r.writeOverlay(dir, sources)
 	var tests []testFunc
 	for _, p := range g.packages() {
-		if err := r.checkUnchanged(ctx, p); err != nil {
-			return nil, err
-		}
 		program := filepath.Join(dir, strings.ReplaceAll(p, "/", "-")+".test")
 		build := r.command(ctx, dir, "go", "test", "-c", "-vet=off", "-o", program, "-overlay", overlay, "./"+p)
 		build.Dir = r.root
@@ -57,7 +55,18 @@ func (r *runner) buildTests(ctx context.Context, g group) ([]testFunc, error) {
 	}
 	r.parallel(len(tests), func(i int) { r.trace(ctx, &tests[i]) })
 	slices.SortFunc(tests, func(a, b testFunc) int { return cmp.Compare(a.took, b.took) })
-	return tests, ctx.Err()
+	return tests, errors.Join(ctx.Err(), r.checkDisturbed(ctx, g.packages(), tests))
+}
+
+// namesOf returns the names of the tests for which keep returns true.
+func namesOf(tests []testFunc, keep func(testFunc) bool) []string {
+	var names []string
+	for _, t := range tests {
+		if keep(t) {
+			names = append(names, t.name)
+		}
+	}
+	return names
 }
 
 // packages returns the packages whose tests g needs, its own first.
