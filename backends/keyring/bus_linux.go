@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -84,7 +83,7 @@ func dialError(s Store, errs ...error) error {
 		case errors.Is(err, fs.ErrPermission):
 			return refusedBus(s, err)
 		case errors.Is(err, syscall.EAGAIN): // too many connections wait to be accepted
-			return noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts no connections: %w", err)
+			return noAnswer([]Store{s}, "dead-bus", "the D-Bus session bus accepts no connections: %w", err)
 		}
 	}
 	return explain(signer.ErrUnavailable, s, "no-bus", "there is no D-Bus session bus: %s", joinTexts(errs))
@@ -106,7 +105,7 @@ func greetBus(ctx context.Context, s Store, conn *dbus.Conn, address string) (bu
 	case err == nil:
 		return busConn{conn, outlive}, nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return busConn{}, noAnswer(string(s), "dead-bus", "the D-Bus session bus accepts connections and does not answer: %s", withoutGUID(address))
+		return busConn{}, noAnswer([]Store{s}, "dead-bus", "the D-Bus session bus accepts connections and does not answer: %s", withoutGUID(address))
 	case ctx.Err() != nil:
 		return busConn{}, ctx.Err()
 	}
@@ -142,7 +141,7 @@ func busError(ctx context.Context, s Store, err error) error {
 		return ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return noAnswer(string(s), "no-answer", "the D-Bus session bus, or the service on it, does not answer")
+		return noAnswer([]Store{s}, "no-answer", "the D-Bus session bus, or the service on it, does not answer")
 	}
 	return classify(s, err)
 }
@@ -162,13 +161,13 @@ func startService(ctx context.Context, conn busConn, s Store, timeout time.Durat
 	err := conn.bus(limited, "StartServiceByName", name, uint32(0)).Err
 	// When ctx ends, the connection may be closed before limited knows of it.
 	if errors.Is(cmp.Or(ctx.Err(), limited.Err()), context.DeadlineExceeded) {
-		return noAnswer(string(s), "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
+		return noAnswer([]Store{s}, "activation", "the bus was asked to start %s, which did not come up within %v", name, timeout)
 	}
 	return busError(ctx, s, err)
 }
 
 // classifyBus explains the errors of D-Bus, its library and the Secret Service.
-func classifyBus(s Store, err error) error {
+func classifyBus(s Store, err error) *problem {
 	if errors.Is(err, dbus.ErrClosed) || errors.Is(err, io.EOF) {
 		return explain(signer.ErrUnavailable, s, "bus-died", "the D-Bus session bus ended in the middle of a call")
 	}
@@ -176,19 +175,19 @@ func classifyBus(s Store, err error) error {
 	if !errors.As(err, &e) {
 		return nil
 	}
-	const bus = "org.freedesktop.DBus.Error."
-	absent := []string{bus + "ServiceUnknown", bus + "NameHasNoOwner", bus + "Spawn.ServiceNotFound", bus + "Spawn.ExecFailed", bus + "Spawn.ChildExited", bus + "Spawn.ChildSignaled"}
-	switch {
-	case slices.Contains(absent, e.Name):
-		return explain(signer.ErrUnavailable, s, "no-service", "nothing on the D-Bus session bus provides it: %s", e.Error())
-	case e.Name == "org.freedesktop.Secret.Error.IsLocked":
-		return explain(signer.ErrLocked, s, "locked", "the keyring is locked")
-	case e.Name == bus+"NoReply", e.Name == bus+"Disconnected":
-		return explain(signer.ErrUnavailable, s, "service-died", "it stopped in the middle: %s", e.Error())
-	case e.Name == bus+"AccessDenied":
+	switch strings.TrimPrefix(e.Name, "org.freedesktop.DBus.Error.") {
+	case "ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound":
+		return explain(signer.ErrUnavailable, s, "no-service", "no program on the D-Bus session bus provides it")
+	case "Spawn.ExecFailed", "Spawn.ChildExited", "Spawn.ChildSignaled":
+		return explain(signer.ErrUnavailable, s, "service-died", "it did not start: %s", e.Error())
+	case "NoReply", "Disconnected":
+		return explain(signer.ErrUnavailable, s, "service-died", "it ended in the middle of a call: %s", e.Error())
+	case "AccessDenied":
 		return explain(signer.ErrDenied, s, "denied", "%s", e.Error())
-	case e.Name == bus+"TimedOut", e.Name == bus+"Timeout":
-		return noAnswer(string(s), "activation", "%s", e.Error())
+	case "TimedOut", "Timeout":
+		return noAnswer([]Store{s}, "activation", "%s", e.Error())
+	case "org.freedesktop.Secret.Error.IsLocked":
+		return explain(signer.ErrLocked, s, "locked", "the keyring is locked")
 	}
 	return damaged(s, "other", "%s: %w", e.Name, err)
 }

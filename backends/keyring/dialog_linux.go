@@ -22,7 +22,11 @@ func (s *secretService) unlock(object dbus.ObjectPath, what, name string) error 
 		return err
 	}
 	if s.patience == 0 {
-		return explain(signer.ErrLocked, SecretService, "locked", "%s %q is locked, and nobody is there to unlock it", what, name)
+		topic := "locked"
+		if s.isKeePassXC() {
+			topic = "keepassxc-locked"
+		}
+		return explain(signer.ErrLocked, SecretService, topic, "%s %q is locked, and nobody is there to unlock it", what, name)
 	}
 	var unlocked []dbus.ObjectPath
 	var dialog dbus.ObjectPath
@@ -84,7 +88,7 @@ func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string) error 
 			if err := s.ctx.Err(); errors.Is(err, context.Canceled) {
 				return err
 			}
-			return explain(signer.ErrLocked, SecretService, "no-answer", "the prompt %s %q was open for %v, and nobody answered it: %w", purpose, name, patience.Round(time.Millisecond), context.DeadlineExceeded)
+			return explain(signer.ErrLocked, SecretService, "no-answer", "%w", deadlineError(fmt.Sprintf("the prompt %s %q was open for %v, and nobody answered it", purpose, name, patience.Round(time.Millisecond))))
 		case signal, open := <-signals:
 			if !open {
 				return explain(signer.ErrUnavailable, SecretService, "bus-died", "the D-Bus session bus ended while a prompt was open")
@@ -108,7 +112,7 @@ func (s *secretService) completed(signal *dbus.Signal, purpose, name string) err
 	case !dismissed:
 		return nil
 	case os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && !s.isKeePassXC():
-		return explain(signer.ErrLocked, SecretService, "locked", "there is no display to ask on %s %q", purpose, name)
+		return explain(signer.ErrLocked, SecretService, "locked", "there is no display for the prompt %s %q", purpose, name)
 	}
 	return explain(signer.ErrDenied, SecretService, "dismissed", "the prompt %s %q was dismissed", purpose, name)
 }

@@ -30,7 +30,7 @@ func checkLinked() error {
 	_, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "keyring", fmt.Sprintf("_uid.%d", os.Getuid()), 0)
 	switch {
 	case errors.Is(err, unix.ENOKEY), errors.Is(err, unix.EACCES):
-		return explain(signer.ErrDenied, KeyCtl, "keyctl", "this session is not linked to the user's keyring: run: keyctl link @u @s")
+		return explain(signer.ErrDenied, KeyCtl, "keyctl", "this session is not linked to the user's keyring").do("keyctl link @u @s")
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM):
 		return explain(signer.ErrUnavailable, KeyCtl, "keyctl", "the kernel, or the container's seccomp profile, forbids it: %w", err)
 	}

@@ -84,8 +84,8 @@ func TestKeyCtlNotLinked(t *testing.T) {
 		return
 	}
 	_, err := (&keyring.Backend{Stores: keyctlOnly}).Open(t.Context(), "key")
-	if !errors.Is(err, signer.ErrDenied) || !strings.Contains(err.Error(), "keyctl link @u @s") {
-		t.Errorf("Open: got error %v, want ErrDenied and what to run", err)
+	if hint, _ := signer.HintOf(err); !errors.Is(err, signer.ErrDenied) || hint.Do != "keyctl link @u @s" {
+		t.Errorf("Open: got error %v, %+v, want ErrDenied and the command that helps", err, hint)
 	}
 }
 

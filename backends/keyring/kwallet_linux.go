@@ -66,15 +66,16 @@ func findKWallet(ctx context.Context, conn busConn) (kwalletVersion, error) {
 			}
 		}
 	}
-	return kwalletVersion{}, explain(signer.ErrUnavailable, KWallet, "no-service", "nothing on the D-Bus session bus provides it")
+	return kwalletVersion{}, explain(signer.ErrUnavailable, KWallet, "no-service", "no program on the D-Bus session bus provides it")
 }
 
 // present ends the search for a key if KWallet 6 fails: it is the desktop's own
 // store, and nobody knows whether it has the key. KWallet 5 ends when a person
 // switched it off; then its failure means that the store is not used.
 func (k *kwallet) present(err error) error {
-	if k.version == kwallet6 && errors.Is(err, signer.ErrUnavailable) {
-		return damaged(KWallet, "kwallet6", "%s is there and failed: %v", k.version.name, err)
+	p, ok := errors.AsType[*problem](err)
+	if ok && k.version == kwallet6 && errors.Is(err, signer.ErrUnavailable) {
+		return damaged(KWallet, "kwallet6", "%s is there and failed: %w", k.version.name, p.cause)
 	}
 	return err
 }

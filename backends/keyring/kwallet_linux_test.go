@@ -69,18 +69,18 @@ func TestKWalletStates(t *testing.T) {
 		text  string
 	}{
 		{"absent", startKWallet, "open", []string{"ErrNotFound"}, "kwallet"},
-		{"not installed", func(t testing.TB) *secretservice.Session { return secretservice.StartBus(t) }, "open", []string{"ErrUnavailable"}, "#no-service"},
-		{"wallet closed", startKWallet, "list", []string{"ErrLocked"}, "#locked"},
+		{"not installed", func(t testing.TB) *secretservice.Session { return secretservice.StartBus(t) }, "open", []string{"ErrUnavailable"}, "no program on the D-Bus session bus provides it"},
+		{"wallet closed", startKWallet, "list", []string{"ErrLocked"}, "is closed, or opening it was refused"},
 		{"switched off", func(t testing.TB) *secretservice.Session {
 			s := kwalletSession(t, "Enabled=false\n")
 			s.AddService("org.kde.kwalletd5", "/usr/bin/kwalletd5") // it ends at once
 			return s
-		}, "open", []string{"ErrUnavailable"}, "#service-died"},
+		}, "open", []string{"ErrUnavailable"}, "it ended in the middle of a call"},
 		{"a dialog that nobody sees", func(t testing.TB) *secretservice.Session {
 			s := kwalletSession(t, "Enabled=true\nFirst Use=true\n")
 			s.StartDaemon("org.kde.kwalletd5", "kwalletd5")
 			return s
-		}, "open", []string{"DeadlineExceeded"}, "#no-answer"},
+		}, "open", []string{"DeadlineExceeded"}, "does not answer"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

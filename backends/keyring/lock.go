@@ -22,7 +22,7 @@ func lock(ctx context.Context) (unlock func(), err error) {
 	const purpose = "so that two processes never create the same key"
 	dirs, err := lockDirs(lockParent())
 	if err != nil {
-		return nil, fmt.Errorf("making a directory for a lock, %s: %w (docs/keychain.md#lock)", purpose, err)
+		return nil, &problem{cause: fmt.Errorf("making a directory for a lock, %s: %w", purpose, err), topic: "lock"}
 	}
 	var held []*flock.Flock
 	unlock = func() {
@@ -35,9 +35,9 @@ func lock(ctx context.Context) (unlock func(), err error) {
 		if _, err := l.TryLockContext(ctx, 10*time.Millisecond); err != nil {
 			unlock()
 			if ctx.Err() != nil {
-				return nil, fmt.Errorf("%w: another process is creating a key and holds %s (docs/keychain.md#hanging)", ctx.Err(), l.Path())
+				return nil, &problem{kind: ctx.Err(), cause: fmt.Errorf("another process is creating a key and holds %s", l.Path()), topic: "hanging"}
 			}
-			return nil, fmt.Errorf("locking %s, %s: %w (docs/keychain.md#lock)", l.Path(), purpose, err)
+			return nil, &problem{cause: fmt.Errorf("locking %s, %s: %w", l.Path(), purpose, err), topic: "lock"}
 		}
 		held = append(held, l)
 	}

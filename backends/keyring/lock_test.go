@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/countersign/countersign/signer"
 )
 
 func TestLock(t *testing.T) {
@@ -38,7 +40,7 @@ func TestLockNeedsADirectory(t *testing.T) {
 		t.Setenv(name, filepath.Join(os.TempDir(), "countersign-test-absent"))
 	}
 	_, err := lock(t.Context())
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "docs/keychain.md#lock") {
+	if hint, _ := signer.HintOf(err); !errors.Is(err, os.ErrNotExist) || hint.See != "keychain#lock" {
 		t.Errorf("lock: got error %v, want ErrNotExist and where the cure is", err)
 	}
 }

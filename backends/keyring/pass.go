@@ -23,18 +23,18 @@ const passPrefix = "countersign"
 
 func openPass() (items, error) {
 	if _, err := exec.LookPath("pass"); err != nil {
-		return nil, explain(signer.ErrUnavailable, Pass, "pass", "the program is not installed")
+		return nil, explain(signer.ErrUnavailable, Pass, "pass", "the program is not installed").do("install pass, or use a key file (file:PATH) or a variable (env:NAME)")
 	}
 	dir := os.Getenv("PASSWORD_STORE_DIR")
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, explain(signer.ErrUnavailable, Pass, "pass", "neither PASSWORD_STORE_DIR nor HOME is set")
+			return nil, explain(signer.ErrUnavailable, Pass, "pass", "neither PASSWORD_STORE_DIR nor HOME is set").do("set PASSWORD_STORE_DIR")
 		}
 		dir = filepath.Join(home, ".password-store")
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".gpg-id")); err != nil {
-		return nil, explain(signer.ErrUnavailable, Pass, "pass", "there is no store in %s: run: pass init GPG-KEY", dir)
+		return nil, explain(signer.ErrUnavailable, Pass, "pass", "there is no store in %s", dir).do("pass init GPG-KEY")
 	}
 	k, err := open99(Pass, keyring.Config{PassDir: dir, PassPrefix: passPrefix})
 	return pass{k, dir}, err
@@ -62,7 +62,7 @@ func (p pass) Set(item keyring.Item) error { return locked(p.Keyring.Set(item)) 
 func locked(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 {
-		return explain(signer.ErrLocked, Pass, "pass", "gpg cannot use its key; its message is above: unlock it by running pass show once, in a terminal")
+		return explain(signer.ErrLocked, Pass, "pass", "gpg cannot use its key; its message is above").do("run pass show once in a terminal, which unlocks the GnuPG key")
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func TestPassStates(t *testing.T) {
 	}{
 		{"absent", func(*testing.T) {}, signer.ErrNotFound, "pass"},
 		{"not installed", func(t *testing.T) { t.Setenv("PATH", t.TempDir()) }, signer.ErrUnavailable, "not installed"},
-		{"no store", func(t *testing.T) { t.Setenv("PASSWORD_STORE_DIR", t.TempDir()) }, signer.ErrUnavailable, "pass init"},
+		{"no store", func(t *testing.T) { t.Setenv("PASSWORD_STORE_DIR", t.TempDir()) }, signer.ErrUnavailable, "there is no store in"},
 		{"no home", func(t *testing.T) { t.Setenv("PASSWORD_STORE_DIR", ""); t.Setenv("HOME", "") }, signer.ErrUnavailable, "neither PASSWORD_STORE_DIR nor HOME"},
 		{"left by a process killed before it gave pass the key", func(t *testing.T) { insert(t, store, "") }, signer.ErrNotFound, "pass"},
 		{"left by a gpg that was killed", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestPassLocked(t *testing.T) {
 		t.Fatalf("gpgconf: %v: %s", err, out)
 	}
 	_, err := b.Open(context.Background(), "key")
-	if !errors.Is(err, signer.ErrLocked) || !strings.Contains(err.Error(), "docs/keychain.md#pass") {
-		t.Errorf("Open: got error %v, want ErrLocked", err)
+	if hint, _ := signer.HintOf(err); !errors.Is(err, signer.ErrLocked) || hint.See != "keychain#pass" {
+		t.Errorf("Open: got error %v, %+v, want ErrLocked", err, hint)
 	}
 }

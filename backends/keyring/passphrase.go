@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
@@ -50,7 +49,7 @@ func (b *Backend) passphrase(ctx context.Context, name string) ([]byte, error) {
 		return secret, err
 	})
 	if errors.Is(err, signer.ErrNotFound) {
-		return nil, fmt.Errorf("%w: put it there: countersign key passphrase keyring:%s", err, name)
+		return nil, signer.WithHint(err, signer.Hint{Do: "countersign key passphrase keyring:" + name, See: "keychain#the-passphrase-of-a-key-file"})
 	}
 	return secret, err
 }

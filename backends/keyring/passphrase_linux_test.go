@@ -42,8 +42,9 @@ func TestPassphraseInPass(t *testing.T) {
 func testPassphrase(t *testing.T, b *keyring.Backend) {
 	ctx := t.Context()
 	_, err := b.Passphrase("p")(ctx, "")
-	if want := "countersign key passphrase keyring:p"; !errors.Is(err, signer.ErrNotFound) || !strings.HasSuffix(err.Error(), want) {
-		t.Errorf("before it is set: %v, want ErrNotFound and %q", err, want)
+	hint, _ := signer.HintOf(err)
+	if want := "countersign key passphrase keyring:p"; !errors.Is(err, signer.ErrNotFound) || hint.Do != want {
+		t.Errorf("before it is set: %v, %+v, want ErrNotFound and %q", err, hint, want)
 	}
 	given := []byte(passphrase)
 	if err := b.SetPassphrase(ctx, "p", given); err != nil {
@@ -71,9 +72,9 @@ func testPassphrase(t *testing.T, b *keyring.Backend) {
 	_, errs["Open"] = b.Open(ctx, "p")
 	_, errs["Export"] = b.Export(ctx, "p")
 	_, errs["Passphrase of a key"] = b.Passphrase("key")(ctx, "")
-	for op, text := range map[string]string{"Open": "#not-a-key", "Export": "#not-a-key", "Passphrase of a key": "#not-a-passphrase"} {
-		if err := errs[op]; err == nil || len(kindsOf(err)) != 0 || !strings.Contains(err.Error(), text) {
-			t.Errorf("%s = %v, want %q", op, err, text)
+	for op, topic := range map[string]string{"Open": "keychain#not-a-key", "Export": "keychain#not-a-key", "Passphrase of a key": "keychain#not-a-passphrase"} {
+		if hint, _ := signer.HintOf(errs[op]); len(kindsOf(errs[op])) != 0 || hint.See != topic {
+			t.Errorf("%s = %v, %+v, want %q", op, errs[op], hint, topic)
 		}
 	}
 	wantPassphrase(t, b, "p", passphrase)

@@ -88,10 +88,10 @@ func (r ring) absent(name string) error {
 
 func (r ring) explain(name string, err error) error {
 	if errors.Is(err, keyring.ErrKeyNotFound) {
-		return explained{fmt.Errorf("%w: %s has no item %q", signer.ErrNotFound, r.store, r.itemKey(name))}
+		return &problem{kind: signer.ErrNotFound, cause: fmt.Errorf("%s has no item %q", r.store, r.itemKey(name))}
 	}
 	if isNotJSON(err) { // whose text may begin to quote the item
-		return damaged(r.store, "not-a-key", "the item %q is not one of this program's: use another name", r.itemKey(name))
+		return damaged(r.store, "not-a-key", "the item %q is not one of this program's", r.itemKey(name))
 	}
 	return classify(r.store, err)
 }

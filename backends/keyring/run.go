@@ -40,7 +40,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 		if err := ctx.Err(); err != nil {
 			return none, err
 		}
-		return none, noAnswer(storeNames(b.stores()), "hanging", "%d earlier calls still hang: answer their prompts, or restart this program", maxHanging)
+		return none, noAnswer(b.stores(), "hanging", "%d earlier calls still hang", maxHanging)
 	}
 	done := make(chan result[T], 1)
 	go func() {
@@ -56,7 +56,7 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-timeUp.C:
-		return none, noAnswer(storeNames(b.stores()), "no-answer", "nothing came within %v: it may be waiting behind a prompt that nobody sees", limit)
+		return none, noAnswer(b.stores(), "no-answer", "nothing came within %v", limit)
 	}
 }
 

@@ -53,7 +53,7 @@ func TestRunLetsTheCallExplain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := run(t.Context(), &Backend{}, func(ctx context.Context) (int, error) {
 			<-ctx.Done()
-			return 0, noAnswer("kwallet", "heading", "reason")
+			return 0, noAnswer([]Store{KWallet}, "no-answer", "reason")
 		})
 		if err == nil || !strings.Contains(err.Error(), "reason") || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("run: got error %v, want the call's", err)

@@ -76,7 +76,7 @@ func (s *secretService) findCollection() error {
 	if s.isKeePassXC() {
 		return explain(signer.ErrLocked, SecretService, "keepassxc-group", "KeePassXC runs and no open database has a group for other programs")
 	}
-	return explain(signer.ErrLocked, SecretService, "never-unlocked", "it runs and has no default keyring: it was never unlocked")
+	return explain(signer.ErrLocked, SecretService, "never-unlocked", "it runs and has no default keyring")
 }
 
 func (s *secretService) isKeePassXC() bool {

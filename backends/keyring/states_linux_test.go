@@ -128,7 +128,7 @@ var states = []state{
 	{
 		"bus without a secret service",
 		[]string{"ErrUnavailable"},
-		"nothing on the D-Bus session bus provides it", "no-service",
+		"no program on the D-Bus session bus provides it", "no-service",
 		func(t *testing.T) outcome { return openIn(t, secretservice.StartBus(t).Env(), secretServiceOnly) },
 	},
 	{
@@ -154,7 +154,7 @@ var states = []state{
 	{
 		"service there, never unlocked",
 		[]string{"ErrLocked"},
-		"was never unlocked", "never-unlocked",
+		"has no default keyring", "never-unlocked",
 		func(t *testing.T) outcome {
 			s := secretservice.StartBus(t)
 			s.StartKeyring("")
@@ -173,7 +173,7 @@ var states = []state{
 	{
 		"keyring locked, no display to ask on",
 		[]string{"ErrLocked"},
-		"no display to ask on", "locked",
+		"there is no display", "locked",
 		func(t *testing.T) outcome {
 			s := secretservice.Start(t)
 			generate(t, s, "key")
@@ -228,7 +228,7 @@ var states = []state{
 	{
 		"KeePassXC asks for each item, nobody to ask",
 		[]string{"ErrLocked"},
-		`the item "countersign:key" is locked, and nobody is there`, "locked",
+		`the item "countersign:key" is locked, and nobody is there`, "keepassxc-locked",
 		func(t *testing.T) outcome {
 			s, _, _ := confirming(t)
 			return openIn(t, s.Env(), secretServiceOnly)
@@ -298,7 +298,7 @@ func TestStates(t *testing.T) {
 		}
 	})
 	if *update && !t.Failed() && !slices.Contains(rows, "") {
-		writeTable(t, docs, "| State | Error | `errors.Is` | After |\n|---|---|---|---|\n"+strings.Join(rows, ""))
+		writeTable(t, docs, "| State | Error | `errors.Is` | Cure | After |\n|---|---|---|---|---|\n"+strings.Join(rows, ""))
 	}
 }
 
@@ -311,8 +311,8 @@ func (s state) check(t *testing.T, r outcome) {
 	if !strings.Contains(r.Error, s.text) || (r.Error == "") != (s.text == "") {
 		t.Errorf("the error does not say %q: %s", s.text, r.Error)
 	}
-	if s.heading != "" && !strings.HasSuffix(r.Error, "(docs/keychain.md#"+s.heading+")") {
-		t.Errorf("the error does not end with the heading %q of its cure: %s", s.heading, r.Error)
+	if s.heading != "" && (r.Hint.See != "keychain#"+s.heading || r.Hint.Do == "") {
+		t.Errorf("the hint is %+v, want the heading %q", r.Hint, s.heading)
 	}
 }
 
@@ -322,7 +322,11 @@ func (s state) row(r outcome) string {
 	if r.Error != "" {
 		text = regexp.MustCompile(`/[^ :]*/bus\b`).ReplaceAllString(r.Error, "SOCKET") // a temporary directory's
 	}
-	return fmt.Sprintf("| %s | %s | %s |", s.name, strings.ReplaceAll(text, "|", `\|`), strings.Join(r.Kinds, ", "))
+	cure := ""
+	if s.heading != "" {
+		cure = "[" + s.heading + "](#" + s.heading + ")"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |", s.name, strings.ReplaceAll(text, "|", `\|`), strings.Join(r.Kinds, ", "), cure)
 }
 
 // deadBus is a socket that takes connections and never answers.

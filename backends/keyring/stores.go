@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func checkPlatform(s Store, goos string, cgo bool) error {
 		return explain(signer.ErrUnavailable, s, "platforms", "this store is on %s only, not on %s", strings.Join(on, ", "), goos)
 	}
 	if s == Keychain && !cgo {
-		return explain(signer.ErrUnsupported, s, "cgo", "this program was built without cgo, which the Keychain needs: build it on macOS with CGO_ENABLED=1")
+		return explain(signer.ErrUnsupported, s, "cgo", "this program was built without cgo, which the Keychain needs")
 	}
 	return nil
 }
@@ -80,16 +79,17 @@ const (
 // search calls fn with one store after the other, until one has what fn wants.
 // It goes on to the next store only if [signer.IsAbsent] reports true.
 func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
-	var passed []error
+	var passed []*problem
 	for _, s := range b.stores() {
 		r, err := b.open(ctx, s, p)
 		if err == nil {
 			err = fn(r)
 		}
-		if err == nil || !signer.IsAbsent(err) {
+		absent, ok := errors.AsType[*problem](err)
+		if !ok || !signer.IsAbsent(err) {
 			return err
 		}
-		passed = append(passed, err)
+		passed = append(passed, absent)
 	}
 	return joinPassed(passed)
 }
@@ -97,18 +97,20 @@ func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) 
 // listStores returns the names in all stores that are there. Unlike a search, it
 // goes on after a store that failed.
 func (b *Backend) listStores(ctx context.Context) (names []string, err error) {
-	var absent, failed []error
+	var absent []*problem
+	var failed []error
 	for _, s := range b.stores() {
 		var found []string
 		r, err := b.open(ctx, s, noPrompt)
 		if err == nil {
 			found, err = r.names()
 		}
+		p, ok := errors.AsType[*problem](err)
 		switch {
 		case err == nil:
 			names = append(names, found...)
-		case signer.IsAbsent(err):
-			absent = append(absent, err)
+		case ok && signer.IsAbsent(err):
+			absent = append(absent, p)
 		default:
 			failed = append(failed, err)
 		}
@@ -159,24 +161,6 @@ func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) 
 func open99(s Store, cfg keyring.Config) (keyring.Keyring, error) {
 	cfg.AllowedBackends = []keyring.BackendType{keyring.BackendType(s)}
 	return keyring.Open(cfg)
-}
-
-// joinPassed returns why no store had the key: it is not found if any store
-// works.
-func joinPassed(passed []error) error {
-	switch len(passed) {
-	case 0:
-		return fmt.Errorf("%w: there is no key store of the operating system on %s (docs/keychain.md#platforms)", signer.ErrUnavailable, runtime.GOOS)
-	case 1:
-		return passed[0]
-	}
-	kind := signer.ErrUnavailable
-	for _, err := range passed {
-		if errors.Is(err, signer.ErrNotFound) {
-			kind = signer.ErrNotFound
-		}
-	}
-	return fmt.Errorf("%w: in none of %d stores: %s", kind, len(passed), joinTexts(passed))
 }
 
 // joinTexts returns the texts of errors on one line.

@@ -22,4 +22,4 @@ func (b *Backend) openKWallet(context.Context, prompting) (items, error) {
 
 func openKeyCtl() (items, error) { return nil, keyring.ErrNoAvailImpl }
 
-func classifyBus(Store, error) error { return nil }
+func classifyBus(Store, error) *problem { return nil }

@@ -70,35 +70,39 @@ func TestPlatformStores(t *testing.T) {
 func TestNoStores(t *testing.T) {
 	b := &Backend{Stores: []Store{}}
 	_, err := b.Open(t.Context(), "key")
-	if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(err.Error(), "no key store of the operating system") {
+	if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(err.Error(), "the operating system has no key store") {
 		t.Errorf("Open: got error %v, want ErrUnavailable", err)
 	}
 }
 
-// A store that works settles that the key is not found.
+// A store that works settles that the key is not found, and the stores that are
+// not there do not matter. No cause is told twice.
 func TestJoinPassed(t *testing.T) {
-	absent := classify(SecretService, keyring.ErrKeyNotFound)
-	gone := explain(signer.ErrUnavailable, KWallet, "no-service", "reason")
+	absent := func(s Store) *problem {
+		return &problem{kind: signer.ErrNotFound, cause: fmt.Errorf("%s has no item", s)}
+	}
+	gone := func(s Store, cause string) *problem {
+		return explain(signer.ErrUnavailable, s, "no-bus", "%s", cause)
+	}
 	tests := []struct {
-		errs []error
-		want error
+		passed []*problem
+		want   string
 	}{
-		{[]error{absent}, signer.ErrNotFound},
-		{[]error{gone}, signer.ErrUnavailable},
-		{[]error{absent, gone}, signer.ErrNotFound},
-		{[]error{gone, absent}, signer.ErrNotFound},
-		{[]error{gone, gone}, signer.ErrUnavailable},
+		{[]*problem{absent(SecretService)}, "key not found: secret-service has no item"},
+		{[]*problem{gone(KWallet, "no bus")}, "key store unavailable: kwallet: no bus"},
+		{[]*problem{absent(SecretService), gone(KWallet, "no bus")}, "key not found: secret-service has no item"},
+		{[]*problem{gone(SecretService, "no bus"), absent(KWallet)}, "key not found: kwallet has no item"},
+		{[]*problem{gone(SecretService, "no bus"), gone(KWallet, "no bus")}, "key store unavailable: secret-service, kwallet: no bus"},
+		{[]*problem{gone(SecretService, "no bus"), gone(Pass, "no store")}, "key store unavailable: secret-service: no bus; pass: no store"},
 	}
 	for _, tt := range tests {
-		err := joinPassed(tt.errs)
-		for _, kind := range []error{signer.ErrNotFound, signer.ErrUnavailable} {
-			if errors.Is(err, kind) != (kind == tt.want) {
-				t.Errorf("joinPassed(%q) = %v, want %v alone", tt.errs, err, tt.want)
-			}
+		err := joinPassed(tt.passed)
+		if err.Error() != tt.want {
+			t.Errorf("joinPassed: got %q, want %q", err, tt.want)
 		}
-		for _, e := range tt.errs {
-			if !strings.Contains(err.Error(), e.Error()) {
-				t.Errorf("joinPassed(%q) = %v: a reason is missing", tt.errs, err)
+		for _, kind := range []error{signer.ErrNotFound, signer.ErrUnavailable} {
+			if errors.Is(err, kind) != strings.HasPrefix(tt.want, kind.Error()) {
+				t.Errorf("%v: errors.Is %v is %v", err, kind, errors.Is(err, kind))
 			}
 		}
 	}
@@ -115,9 +119,6 @@ func TestClassify(t *testing.T) {
 		{WinCred, fmt.Errorf("writing: %w", syscall.Errno(1312)), signer.ErrUnavailable},
 		{KeyCtl, syscall.EACCES, signer.ErrDenied},
 		{KeyCtl, syscall.EDQUOT, signer.ErrDenied},
-		{Keychain, errors.New("The user canceled the operation. (-128)"), signer.ErrDenied},
-		{Keychain, errors.New("The user name or passphrase is not correct. (-25293)"), signer.ErrDenied},
-		{Keychain, errors.New("User interaction is not allowed. (-25308)"), signer.ErrLocked},
 		{Keychain, errors.New("anything else (-1)"), nil},
 		{Pass, errors.New("exit status 1"), nil},
 		{SecretService, syscall.EACCES, nil},
@@ -134,6 +135,19 @@ func TestClassify(t *testing.T) {
 		}
 		if again := classify(Pass, err); again != err {
 			t.Errorf("classify explains twice: %v", again)
+		}
+	}
+}
+
+func TestClassifyKeychain(t *testing.T) {
+	for code, want := range map[int]error{-128: signer.ErrDenied, -25293: signer.ErrDenied, -25308: signer.ErrLocked} {
+		if p := classifyKeychain(Keychain, code); p == nil || !errors.Is(p, want) {
+			t.Errorf("code %d: got %v, want %v", code, p, want)
+		}
+	}
+	for _, code := range []int{0, -1} {
+		if p := classifyKeychain(Keychain, code); p != nil {
+			t.Errorf("code %d: got %v, want nothing", code, p)
 		}
 	}
 }
@@ -170,7 +184,7 @@ func TestKeychainLockedIsNotAbsent(t *testing.T) {
 		{"unlocked", macKeychain{items, true, nil}, "key", nil},
 		{"locked or declined", macKeychain{items, false, nil}, "key", signer.ErrLocked},
 		{"absent", macKeychain{items, true, nil}, "other", signer.ErrNotFound},
-		{"locked and silent", macKeychain{items, false, errors.New("User interaction is not allowed. (-25308)")}, "key", signer.ErrLocked},
+		{"locked and silent", macKeychain{items, false, explain(signer.ErrLocked, Keychain, "locked", "it may not ask")}, "key", signer.ErrLocked},
 	}
 	for _, tt := range tests {
 		_, err := ring{keychain{tt.k}, Keychain}.get(tt.key)

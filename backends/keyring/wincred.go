@@ -22,7 +22,7 @@ func openWinCred() (items, error) {
 
 func (w winCred) Set(item keyring.Item) error {
 	if len(item.Data) > maxBlob {
-		return explain(signer.ErrUnsupported, WinCred, "windows-size", "the key has %d bytes and a Windows credential holds at most %d: use Ed25519", len(item.Data), maxBlob)
+		return explain(signer.ErrUnsupported, WinCred, "windows-size", "the key has %d bytes and a Windows credential holds at most %d", len(item.Data), maxBlob)
 	}
 	return w.Keyring.Set(item)
 }

@@ -48,7 +48,8 @@ type outcome struct {
 	Key   string // fingerprint
 	Names []string
 	Error string
-	Kinds []string // the sentinels that the error wraps
+	Kinds []string    // the sentinels that the error wraps
+	Hint  signer.Hint // of the error
 	Took  time.Duration
 }
 
@@ -70,6 +71,7 @@ func work(config string) {
 		r.Took = time.Since(start)
 		if err != nil {
 			r.Error, r.Kinds = err.Error(), kindsOf(err)
+			r.Hint, _ = signer.HintOf(err)
 		}
 		out.Encode(r)
 	}
