@@ -109,7 +109,8 @@ func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, err
 	}
 	secret, err := passphrase(ctx, prompt)
 	if IsAbsent(err) {
-		err = errors.New(err.Error()) // the passphrase is missing, the key is not
+		hint, _ := HintOf(err)
+		err = WithHint(errors.New(err.Error()), hint) // the passphrase is missing, the key is not
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: no passphrase: %w", ErrLocked, err)

@@ -42,7 +42,7 @@ const noKeychain = "use a key file (file:PATH) or a variable (env:NAME)"
 func action(topic string, s Store, d desktop) string {
 	switch topic {
 	case "no-service":
-		return installAction(d)
+		return installAction(s, d)
 	case "never-unlocked":
 		return createAction(d)
 	case "locked":
@@ -87,14 +87,16 @@ func action(topic string, s Store, d desktop) string {
 	return ""
 }
 
-// installAction is for a bus without a store.
-func installAction(d desktop) string {
-	switch d {
-	case gnomeDesktop:
-		return "install gnome-keyring, then log out and in again"
-	case kdeDesktop:
+// installAction is for a bus without a store. Only KDE needs KWallet.
+func installAction(s Store, d desktop) string {
+	switch {
+	case d == kdeDesktop:
 		return "switch on KWallet in the system settings"
-	case noDesktop:
+	case s == KWallet:
+		return ""
+	case d == gnomeDesktop:
+		return "install gnome-keyring, then log out and in again"
+	case d == noDesktop:
 		return noKeychain
 	}
 	return "install gnome-keyring or KeePassXC, or " + noKeychain

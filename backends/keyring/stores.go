@@ -137,6 +137,9 @@ func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) 
 	if err := checkPlatform(s, runtime.GOOS, cgoEnabled); err != nil {
 		return ring{}, err
 	}
+	if !signer.MayPrompt(ctx) {
+		p = noPrompt
+	}
 	var i items
 	var err error
 	switch s {

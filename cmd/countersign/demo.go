@@ -92,7 +92,7 @@ func (a *app) printResults(registry string, results []demoResult) error {
 		if r.err == nil {
 			continue
 		}
-		err = errors.Join(err, a.print("\n%s: %v\n", r.scheme, r.err))
+		err = errors.Join(err, a.print("\n%s: %v\n  %s\n", r.scheme, r.err, hintLine(r.err)))
 		if !isUnusable(r.err) {
 			err = errors.Join(err, fmt.Errorf("%s should work here and does not", r.scheme))
 		}

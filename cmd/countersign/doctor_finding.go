@@ -14,6 +14,9 @@ var page = regexp.MustCompile(` ?\((docs/[a-z-]+\.md(?:#[a-z0-9-]+)?)\)`)
 
 // failed makes a finding of an error, whose text may say what to do as well.
 func (c check) failed(s state, err error) finding {
+	if do := hintLine(err); do != "" {
+		return c.found(s, err.Error(), do)
+	}
 	seen, do, _ := strings.Cut(err.Error(), ": run: ")
 	if do != "" {
 		do = "run: " + do

@@ -52,7 +52,12 @@ func (a *app) printTable(padding int, rows [][]string) error {
 }
 
 // printError prints an error as the last words of a command.
-func (a *app) printError(err error) { fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error())) }
+func (a *app) printError(err error) {
+	fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error()))
+	if do := hintLine(err); do != "" {
+		fmt.Fprintln(a.stderr, a.safe("  "+do))
+	}
+}
 
 // note tells a person about progress, unless --quiet is given.
 func (a *app) note(format string, args ...any) {
