@@ -213,3 +213,19 @@ func TestUnlockInTheBackground(t *testing.T) {
 		t.Errorf("in the background with an unlocked key: %v", err)
 	}
 }
+
+// The key is locked, not absent, when its passphrase is absent. The remedy for
+// the absent passphrase is kept.
+func TestAbsentPassphraseKeepsItsHint(t *testing.T) {
+	want := signer.Hint{Do: "store the passphrase", See: "keychain"}
+	s := parseLocked(t, func(context.Context, string) ([]byte, error) {
+		return nil, signer.WithHint(signer.ErrNotFound, want)
+	})
+	_, err := s.Sign(t.Context(), []byte("message"))
+	if !errors.Is(err, signer.ErrLocked) || signer.IsAbsent(err) {
+		t.Errorf("Sign: got error %v, want ErrLocked", err)
+	}
+	if got, _ := signer.HintOf(err); got != want {
+		t.Errorf("hint: got %+v, want %+v", got, want)
+	}
+}

@@ -69,6 +69,7 @@ func TestKeePassXCAsksNobodyUnasked(t *testing.T) {
 		{nobody, "list", "", nil},
 		{person, "generate", "key", []string{"ErrExists"}},
 		{person, "open", "other", []string{"ErrNotFound"}},
+		{person, "open in the background", "key", []string{"ErrLocked"}},
 		{person, "list", "", nil},
 	}
 	for _, tt := range tests {

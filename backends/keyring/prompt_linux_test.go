@@ -65,16 +65,18 @@ func TestPromptEndsWithContext(t *testing.T) {
 	display.AwaitNoPrompt()
 }
 
-// Listing is something that a program does unasked.
-func TestListNeverPrompts(t *testing.T) {
+// A program lists keys, and works in the background, without a person's order.
+func TestUnaskedWorkNeverPrompts(t *testing.T) {
 	t.Parallel()
 	s, _ := locked(t)
 	stop := watchPrompts(t, s)
-	r := startWorker(t, s.Env(), withPrompt(time.Minute)).do("list", "")
-	if len(r.Kinds) != 1 || r.Kinds[0] != "ErrLocked" {
-		t.Errorf("List: got error %q, want ErrLocked", r.Error)
+	w := startWorker(t, s.Env(), withPrompt(time.Minute))
+	for _, op := range []string{"list", "open in the background"} {
+		if r := w.do(op, "key"); len(r.Kinds) != 1 || r.Kinds[0] != "ErrLocked" {
+			t.Errorf("%s: got error %q, want ErrLocked", op, r.Error)
+		}
 	}
 	if n := stop(); n != 0 {
-		t.Errorf("List opened %d prompts", n)
+		t.Errorf("%d prompts were opened", n)
 	}
 }

@@ -91,6 +91,8 @@ func (w *working) do(o order) (r outcome, err error) {
 	case "open":
 		k, err = w.Open(ctx, o.Name)
 		w.opened = k
+	case "open in the background":
+		k, err = w.Open(signer.WithoutPrompt(ctx), o.Name)
 	case "open afresh":
 		k, err = w.settings.backend().Open(ctx, o.Name)
 	case "open at once":
