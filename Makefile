@@ -7,7 +7,11 @@ RACE        := $(if $(CI)$(shell command -v gcc clang),-race)
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 20000x
 
-.PHONY: all test check cross windows fuzz demo man bench bench-test
+BUILDFLAGS  ?= -trimpath
+PREFIX      ?= /usr/local
+SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -o -path './docs/*.md')
+
+.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test
 
 all: test
 
@@ -37,10 +41,44 @@ fuzz:
 demo:
 	go run ./cmd/countersign demo
 
-# Manual pages, with the date of the last commit.
-man:
+# The program, its manual pages and its completions, in dist/.
+build: dist/countersign man dist/completions/countersign
+
+dist/countersign: $(SOURCES)
+	go build $(BUILDFLAGS) -o $@ ./cmd/countersign
+
+# Manual pages, with the date of the last commit if there is a repository.
+man: dist/man/countersign.1
+
+dist/man/countersign.1: $(SOURCES)
+	rm -rf dist/man
 	mkdir -p dist/man
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run -tags man ./cmd/countersign dist/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) go run -tags man ./cmd/countersign dist/man
+
+dist/completions/countersign: dist/countersign
+	mkdir -p dist/completions
+	dist/countersign completion zsh >dist/completions/_countersign
+	dist/countersign completion fish >dist/completions/countersign.fish
+	dist/countersign completion bash >$@
+
+# Copies the results of "make build" below $(DESTDIR)$(PREFIX).
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 dist/countersign $(DESTDIR)$(PREFIX)/bin
+	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 dist/completions/countersign $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 dist/completions/_countersign $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 dist/completions/countersign.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/countersign $(DESTDIR)$(PREFIX)/share/man/man1/countersign.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/countersign-*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/countersign \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_countersign \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/countersign.fish
 
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.

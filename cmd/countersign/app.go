@@ -34,6 +34,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       *terminal.Terminal
+	help           *checkedWriter // cobra's output on stdout
 
 	key     string        // --key
 	timeout time.Duration // --timeout
@@ -54,6 +55,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "countersign",
 		Short:             "Answer HTTP authentication challenges with a key that stays where it is",
+		Long:              rootHelp,
+		Version:           version(),
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              subcommand,
@@ -71,6 +74,9 @@ func (a *app) root() *cobra.Command {
 		a.connectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)
+	a.help = &checkedWriter{Writer: a.stdout}
+	root.SetOut(a.help)
+	addBuiltins(root)
 	return root
 }
 
@@ -121,10 +127,12 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	onRun(root, func() { started = true })
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 
 	cmd, err := root.ExecuteContextC(ctx)
+	if a.help.err != nil {
+		started, err = true, a.help.err
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"log"
 	"os"
 	"strings"
@@ -18,12 +19,25 @@ func main() {
 		log.Fatal("usage: go run -tags man ./cmd/countersign DIR")
 	}
 	root := new(app).root()
-	root.InitDefaultCompletionCmd()
 	root.DisableAutoGenTag = true
+	for _, sub := range root.Commands() {
+		referToRoot(sub)
+	}
+	// The headings of man-pages(7), and lists as blocks of code in Markdown.
+	root.Long = strings.NewReplacer("Environment variables:", "# ENVIRONMENT", "Exit codes:", "# EXIT STATUS", "\n  ", "\n    ").Replace(root.Long)
 	escape(root)
 	header := &doc.GenManHeader{Section: "1", Source: "countersign", Manual: "countersign"}
 	if err := doc.GenManTree(root, header, os.Args[1]); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// referToRoot adds a reference to the page with the variables and exit codes to the
+// pages of cmd and its subcommands.
+func referToRoot(cmd *cobra.Command) {
+	cmd.Long = cmp.Or(cmd.Long, cmd.Short+".") + "\n\nVariables and exit codes: see countersign(1)."
+	for _, sub := range cmd.Commands() {
+		referToRoot(sub)
 	}
 }
 

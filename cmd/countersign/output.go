@@ -15,6 +15,21 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+// A checkedWriter remembers the first error. Cobra writes help and completions and
+// ignores errors.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil && err != nil {
+		w.err = fmt.Errorf("writing to stdout: %w", err)
+	}
+	return n, err
+}
+
 // printJSON prints a result for programs. Its fields do not change.
 func (a *app) printJSON(v any) error {
 	var b bytes.Buffer
