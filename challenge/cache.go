@@ -21,8 +21,8 @@ type tokenKey struct {
 	key     string // fingerprint
 }
 
-// keyOf is where a cache keeps the fingerprint of the key that an origin had last.
-type keyOf struct{ origin Origin }
+// lastKey is where a cache keeps the fingerprint of the last key for an origin.
+type lastKey struct{ origin Origin }
 
 // template is where a cache keeps a request for a token for one repository. Requests
 // for other repositories of the same origin probably differ in the name only.
@@ -37,7 +37,7 @@ type cache struct {
 
 	mu       sync.Mutex
 	bytes    int                 // of all entries
-	entries  map[any]*cacheEntry // by tokenKey, resource, template or keyOf
+	entries  map[any]*cacheEntry // by tokenKey, resource, template or lastKey
 	used     list.List           // of *cacheEntry, the last one used first
 	expiring expiryHeap          // those with a token
 }
@@ -125,9 +125,9 @@ func (c *cache) dropTokenRequest(r resource) {
 func (c *cache) swapKey(origin Origin, fingerprint string) (before string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before = c.get(keyOf{origin}).fingerprint
+	before = c.get(lastKey{origin}).fingerprint
 	if before != fingerprint {
-		c.put(keyOf{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
+		c.put(lastKey{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
 		c.shrink()
 	}
 	return before

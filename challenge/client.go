@@ -78,8 +78,11 @@ func (c *Client) Token(ctx context.Context, ch Challenge, req *http.Request) (To
 	return t, err
 }
 
-// Reject tells c that a server refused t. Token does not return t again.
-func (c *Client) Reject(ctx context.Context, t Token) {
+// Reject tells c that a server refused t. Token does not return t again. A Transport
+// does this by itself.
+func (c *Client) Reject(t Token) { c.reject(context.Background(), t) }
+
+func (c *Client) reject(ctx context.Context, t Token) {
 	if t.issued == nil {
 		return
 	}
@@ -95,21 +98,20 @@ func (c *Client) token(ctx context.Context, r callerRequest, want *tokenRequest)
 	if err != nil {
 		return Token{}, false, err
 	}
-	tokenKey := tokenKey{want.id, id.fingerprint}
-	exchange := func(ctx context.Context) (Token, error) {
-		x := &exchange{client: c, request: want, key: key, keyID: id, userAgent: r.userAgent}
-		return x.token(ctx)
+	cacheKey := tokenKey{want.id, id.fingerprint}
+	known, now := c.memory().token(cacheKey), c.now()
+	usable := known.usableAt(now)
+	if usable && (!known.ageingAt(now) || !known.renewed.CompareAndSwap(false, true)) {
+		return known, false, nil
 	}
-	known, now := c.memory().token(tokenKey), c.now()
-	if known.usableAt(now) {
-		if known.ageingAt(now) && known.renewed.CompareAndSwap(false, true) {
-			c.flights.renew(ctx, tokenKey, exchange)
-		}
+	x := &exchange{client: c, want: want, key: key, keyID: id, userAgent: r.userAgent}
+	if usable {
+		c.flights.renew(ctx, cacheKey, x.run)
 		return known, false, nil
 	}
 	err = ctx.Err()
 	if err == nil {
-		t, err = c.flights.wait(ctx, tokenKey, exchange)
+		t, err = c.flights.wait(ctx, cacheKey, x.run)
 	}
 	if err != nil {
 		return Token{}, false, c.failure(want, id, err)
@@ -122,21 +124,28 @@ func (c *Client) openKey(ctx context.Context, r callerRequest, want *tokenReques
 	key, err := r.openKey(ctx, c.Key, c.allows(want.realmText))
 	if err != nil {
 		e := c.failure(want, keyID{}, &Error{Op: "get key", Err: err})
-		if !errors.Is(err, ErrRealm) {
-			c.tell(ctx, keyFailed, want.event(keyID{}).withError(e))
+		if !errors.Is(err, ErrRealm) { // a redirect was refused, not a key
+			event := want.event(keyID{})
+			event.Err = e
+			c.tell(ctx, keyFailed, event)
 		}
 		return nil, keyID{}, e
 	}
 	id := identify(key)
-	e := want.event(id)
-	switch e.Previous = c.memory().swapKey(r.origin, id.fingerprint); e.Previous {
-	case id.fingerprint:
-	case "":
-		c.tell(ctx, keyOpened, e)
-	default:
-		c.tell(ctx, keyChanged, e)
+	if previous := c.memory().swapKey(r.origin, id.fingerprint); previous != id.fingerprint {
+		c.tellOfKey(ctx, want, id, previous)
 	}
 	return key, id, nil
+}
+
+func (c *Client) tellOfKey(ctx context.Context, want *tokenRequest, id keyID, previous string) {
+	event := want.event(id)
+	if previous == "" {
+		c.tell(ctx, keyOpened, event)
+		return
+	}
+	event.Previous = previous
+	c.tell(ctx, keyChanged, event)
 }
 
 // keyID is how errors and traces name a key.

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cenkalti/backoff/v7"
 
@@ -54,7 +53,7 @@ const (
 // An exchange turns signatures of one key into one token.
 type exchange struct {
 	client    *Client
-	request   *tokenRequest
+	want      *tokenRequest
 	key       signer.Signer
 	keyID     keyID
 	userAgent string
@@ -62,10 +61,10 @@ type exchange struct {
 	requests  int           // sent so far
 }
 
-// token tries until a try brings a token, or an error that another try would bring
-// too. Each request has a signature of its own, so that no nonce comes twice. The
-// error is of type *Error.
-func (x *exchange) token(ctx context.Context) (Token, error) {
+// run tries until a try brings a token, or an error that another try would bring too.
+// Each request has a signature of its own, so that no nonce comes twice. The error is of
+// type *Error.
+func (x *exchange) run(ctx context.Context) (Token, error) {
 	t, err := backoff.Retry(ctx, x.tries(ctx), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0))
 	if err == nil {
 		x.client.memory().putToken(t)
@@ -76,25 +75,26 @@ func (x *exchange) token(ctx context.Context) (Token, error) {
 		e = &Error{Op: "get token", Err: err}
 	}
 	e.Tries = x.requests
-	return Token{}, x.client.failure(x.request, x.keyID, e)
+	return Token{}, x.client.failure(x.want, x.keyID, e)
 }
 
 // tries returns a function that makes the next try and tells what to do after it.
 func (x *exchange) tries(ctx context.Context) func() (Token, error) {
-	event := x.request.event(x.keyID)
+	n := 0
 	return func() (Token, error) {
-		event.Try++
+		n++
+		event := x.want.event(x.keyID)
+		event.Try = n
 		x.client.tell(ctx, exchanging, event)
 		start := x.client.now()
 		t, e := x.try(ctx)
-		done := event
-		done.Took = x.client.now().Sub(start)
+		event.Took, event.Expires = x.client.now().Sub(start), t.Expires()
 		if e == nil {
-			done.Expires = t.Expires()
-			x.client.tell(ctx, exchanged, done)
+			x.client.tell(ctx, exchanged, event)
 			return t, nil
 		}
-		x.client.tell(ctx, exchanged, done.withError(x.client.clean(e)))
+		event.Err = x.client.clean(e)
+		x.client.tell(ctx, exchanged, event)
 		switch {
 		case !e.temporary || e.after > maxWait:
 			return Token{}, backoff.Permanent(e)
@@ -122,7 +122,7 @@ func (x *exchange) try(ctx context.Context) (Token, *Error) {
 
 // send makes one request, signed with a fresh nonce.
 func (x *exchange) send(ctx context.Context) (Token, *Error) {
-	target := tokenURL(x.request.realm, x.request.service, x.request.scope, x.client.now().Add(x.ahead), newNonce())
+	target := tokenURL(x.want.realm, x.want.service, x.want.scope, x.client.now().Add(x.ahead), newNonce())
 	auth, err := Sign(ctx, x.key, []byte("GET,"+target+","+emptyHash))
 	if err != nil {
 		return Token{}, &Error{Op: "sign", Err: err}
@@ -140,7 +140,7 @@ func (x *exchange) send(ctx context.Context) (Token, *Error) {
 	resp, err := x.client.client().Do(req)
 	if err != nil {
 		distrusted := errors.As(err, new(*tls.CertificateVerificationError))
-		return Token{}, &Error{Op: "get token", Err: printableError(withoutURL(err)), temporary: !distrusted}
+		return Token{}, &Error{Op: "get token", Err: foreignError(withoutURL(err), nil), temporary: !distrusted}
 	}
 	defer resp.Body.Close()
 	return x.read(resp)
@@ -152,7 +152,7 @@ func (x *exchange) read(resp *http.Response) (Token, *Error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:
-		e.Err, e.temporary = fmt.Errorf("%w: it broke off: %w", ErrReply, printableError(err)), true
+		e.Err, e.temporary = fmt.Errorf("%w: it broke off: %w", ErrReply, foreignError(err, nil)), true
 		return Token{}, e
 	case len(body) > maxReply:
 		e.Err = fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReply)
@@ -162,11 +162,11 @@ func (x *exchange) read(resp *http.Response) (Token, *Error) {
 	}
 	t, err := readToken(body, resp.Header, x.client.now())
 	if err != nil {
-		e.Err = printableError(err)
+		e.Err = foreignError(err, nil)
 		return Token{}, e
 	}
 	x.client.secrets.add(t.secret())
-	t.request, t.keyID = x.request, x.keyID
+	t.request, t.keyID = x.want, x.keyID
 	return Token{t}, nil
 }
 
@@ -188,7 +188,7 @@ func programName(args []string) string {
 	}
 	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 	name = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && (isAlphanumeric(byte(r)) || strings.ContainsRune("-._", r)) {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._", r) {
 			return r
 		}
 		return -1

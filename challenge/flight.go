@@ -14,8 +14,8 @@ import (
 // renewalTimeout bounds an exchange in the background.
 const renewalTimeout = 5 * time.Minute
 
-// An exchangeFunc gets a token from a token endpoint.
-type exchangeFunc func(context.Context) (Token, error)
+// A tokenFunc gets a token from a token endpoint.
+type tokenFunc func(context.Context) (Token, error)
 
 // flights share an exchange among all callers that need the same token. The zero
 // value is ready.
@@ -37,9 +37,9 @@ type flight struct {
 // wait returns the result of the running exchange for key, or of a new one. Each
 // caller leaves when its own ctx ends. The exchange, and with it a prompt, ends
 // with the last caller that waits.
-func (s *flights) wait(ctx context.Context, key tokenKey, exchange exchangeFunc) (Token, error) {
+func (s *flights) wait(ctx context.Context, key tokenKey, run tokenFunc) (Token, error) {
 	for {
-		f := s.join(ctx, key, exchange)
+		f := s.join(ctx, key, run)
 		select {
 		case <-f.done:
 			if f.background && errors.Is(f.err, signer.ErrLocked) {
@@ -55,31 +55,31 @@ func (s *flights) wait(ctx context.Context, key tokenKey, exchange exchangeFunc)
 
 // renew starts an exchange for key in the background, unless one is running.
 // Nobody waits for it, so it never prompts.
-func (s *flights) renew(ctx context.Context, key tokenKey, exchange exchangeFunc) {
+func (s *flights) renew(ctx context.Context, key tokenKey, run tokenFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running[key] != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewalTimeout)
-	s.start(signer.WithoutPrompt(ctx), key, &flight{cancel: cancel, background: true}, exchange)
+	s.start(signer.WithoutPrompt(ctx), key, &flight{cancel: cancel, background: true}, run)
 }
 
-func (s *flights) join(ctx context.Context, key tokenKey, exchange exchangeFunc) *flight {
+func (s *flights) join(ctx context.Context, key tokenKey, run tokenFunc) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.running[key]
 	if f == nil {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		f = &flight{cancel: cancel}
-		s.start(ctx, key, f, exchange)
+		s.start(ctx, key, f, run)
 	}
 	f.callers++
 	return f
 }
 
 // start runs f. The caller holds s.mu.
-func (s *flights) start(ctx context.Context, key tokenKey, f *flight, exchange exchangeFunc) {
+func (s *flights) start(ctx context.Context, key tokenKey, f *flight, run tokenFunc) {
 	f.done = make(chan struct{})
 	if s.running == nil {
 		s.running = map[tokenKey]*flight{}
@@ -87,7 +87,7 @@ func (s *flights) start(ctx context.Context, key tokenKey, f *flight, exchange e
 	s.running[key] = f
 	go func() {
 		defer f.cancel()
-		f.token, f.err = withoutPanic(ctx, exchange)
+		f.token, f.err = withoutPanic(ctx, run)
 		s.mu.Lock()
 		s.remove(key, f)
 		s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *flights) remove(key tokenKey, f *flight) {
 // withoutPanic turns a panic of a Signer into an error: nobody could recover it in
 // the goroutine of a flight, and the whole program would end. Only an error of the
 // runtime is quoted. Another value may hold a secret.
-func withoutPanic(ctx context.Context, exchange exchangeFunc) (t Token, err error) {
+func withoutPanic(ctx context.Context, run tokenFunc) (t Token, err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -124,5 +124,5 @@ func withoutPanic(ctx context.Context, exchange exchangeFunc) (t Token, err erro
 			err = fmt.Errorf("panic while getting a token, with a value of type %T", p)
 		}
 	}()
-	return exchange(ctx)
+	return run(ctx)
 }

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -158,9 +162,11 @@ func TestRedirectOfUnknownOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Response = &http.Response{StatusCode: http.StatusFound}
-	if _, err := v.http.Do(req); !errors.Is(err, challenge.ErrRealm) || !strings.Contains(err.Error(), "unknown origin") {
-		t.Errorf("error %v, want ErrRealm for an unknown origin", err)
+	for _, earlier := range []*http.Request{nil, {}} {
+		req.Response = &http.Response{StatusCode: http.StatusFound, Request: earlier}
+		if _, err := v.http.Do(req); !errors.Is(err, challenge.ErrRealm) || !strings.Contains(err.Error(), "unknown origin") {
+			t.Errorf("error %v, want ErrRealm for an unknown origin", err)
+		}
 	}
 }
 
@@ -273,5 +279,103 @@ func TestKeyFuncGetsTheOrigin(t *testing.T) {
 	v.mustGet(t, manifest)
 	if len(asked) != 1 || asked[0] != parseOrigin(t, v.URL) {
 		t.Errorf("asked for the key of %v, want %s", asked, v.URL)
+	}
+}
+
+// TestUpgradeToTLS: many servers redirect plain requests to the same host over TLS.
+func TestUpgradeToTLS(t *testing.T) {
+	for target, want := range map[string]bool{
+		"https://r.example":      true,
+		"https://r.example:8443": false,
+		"https://q.example":      false,
+	} {
+		var sent string
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}
+			switch {
+			case req.URL.Path == "/token":
+				resp.Body = io.NopCloser(strings.NewReader(`{"token":"t"}`))
+			case req.URL.Scheme == "http":
+				resp.StatusCode = http.StatusMovedPermanently
+				resp.Header.Set("Location", target+"/v2/")
+			case req.Header.Get("Authorization") == "":
+				askForToken(resp, target+"/token", "")
+			default:
+				sent = req.Header.Get("Authorization")
+			}
+			return resp, nil
+		})
+		client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
+			HTTP: &http.Client{Transport: base}, Key: challenge.StaticKey(newKey()),
+		}}}
+		resp, err := client.Get("http://r.example/v2/")
+		if err == nil {
+			resp.Body.Close()
+		}
+		if got := sent != ""; got != want || errors.Is(err, challenge.ErrRealm) == want {
+			t.Errorf("redirected to %s: token sent: %v, want %v; error %v", target, got, want, err)
+		}
+	}
+}
+
+func TestTokenForNoChallenge(t *testing.T) {
+	c := &challenge.Client{Key: func(context.Context, challenge.Origin) (signer.Signer, error) {
+		t.Error("the key was opened")
+		return nil, signer.ErrNotFound
+	}}
+	var refused []challenge.Event
+	c.Trace = &challenge.Trace{Refused: func(e challenge.Event) { refused = append(refused, e) }}
+	req, err := http.NewRequest(http.MethodGet, "https://r.example/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := func(realm string) []challenge.Param {
+		return []challenge.Param{{Name: "realm", Value: realm}, {Name: "service", Value: "s"}, {Name: "scope", Value: "repository:a:pull"}}
+	}
+	for _, tt := range []struct {
+		challenge.Challenge
+		op   string
+		want error
+	}{
+		{challenge.Challenge{Scheme: "basic", Params: params("registry")}, "read challenge", challenge.ErrNoChallenge},
+		{challenge.Challenge{Scheme: "bearer", Params: params("")}, "read challenge", challenge.ErrNoChallenge},
+		{challenge.Challenge{Scheme: "bearer", Params: params("https://evil.example/token")}, "check realm", challenge.ErrRealm},
+	} {
+		refused = nil
+		_, err := c.Token(t.Context(), tt.Challenge, req)
+		var e *challenge.Error
+		if !errors.As(err, &e) || !errors.Is(err, tt.want) || e.Op != tt.op {
+			t.Errorf("%v: error %v, want %s: %v", tt.Challenge, err, tt.op, tt.want)
+			continue
+		}
+		realm := tt.Get("realm")
+		if e.Registry != "https://r.example" || e.Realm != realm || e.Scope != "repository:a:pull" {
+			t.Errorf("%v: the error lacks something: %+v", tt.Challenge, e)
+		}
+		want := []challenge.Event{{Registry: "https://r.example", Realm: realm, Service: "s", Scope: "repository:a:pull", Err: err}}
+		if diff := cmp.Diff(want, refused, cmpopts.EquateErrors()); diff != "" {
+			t.Errorf("%v: events (-want +got):\n%s", tt.Challenge, diff)
+		}
+	}
+}
+
+func TestRequestWithoutAHost(t *testing.T) {
+	c := &challenge.Client{Key: challenge.StaticKey(newKey())}
+	ch := challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{{Name: "realm", Value: "https://r.example/token"}}}
+	for _, u := range []string{"/v2/", "https:///v2/", "ftp://r.example/"} {
+		parsed, err := url.Parse(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := &http.Request{URL: parsed, Header: http.Header{}}
+		var e *challenge.Error
+		if _, err := c.Token(t.Context(), ch, req); !errors.As(err, &e) || e.Op != "read challenge" {
+			t.Errorf("Token for %s: error %v", u, err)
+		}
+		sent := false
+		base := roundTripper(func(*http.Request) (*http.Response, error) { sent = true; return nil, io.EOF })
+		if _, err := (&challenge.Transport{Client: c, Base: base}).RoundTrip(req); err == nil || !sent {
+			t.Errorf("Transport for %s: sent to Base: %v, error %v", u, sent, err)
+		}
 	}
 }

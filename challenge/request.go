@@ -48,7 +48,7 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := orDefault(s.Base).RoundTrip(out)
 	if err != nil {
-		return nil, redactError(err, secretsOf(out))
+		return nil, foreignError(err, secretsOf(out))
 	}
 	if redirected != nil && resp.StatusCode == http.StatusUnauthorized {
 		drain(resp)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/internal/redact"
 )
 
 // ServerText reads the start of a response's body and returns the server's own words
@@ -26,7 +27,7 @@ import (
 // specification, "Error Codes"; problem details (RFC 9457); S3.
 func ServerText(resp *http.Response) string {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // a part of the text is better than none
-	return redact(serverText(resp.StatusCode, body), secretsOf(resp.Request))
+	return redact.Text(serverText(resp.StatusCode, body), secretsOf(resp.Request))
 }
 
 func serverText(status int, body []byte) string {

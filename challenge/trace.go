@@ -110,11 +110,6 @@ func (e Event) attrs() []slog.Attr {
 	return attrs
 }
 
-func (e Event) withError(err error) Event {
-	e.Err = err
-	return e
-}
-
 // event returns an Event about r and a key.
 func (r *tokenRequest) event(id keyID) Event {
 	return Event{

@@ -73,7 +73,7 @@ func (rt *roundTrip) do() (*http.Response, error) {
 		return rt.unauthorized(resp, token, fresh)
 	case http.StatusBadRequest, http.StatusForbidden:
 		if !fresh { // a token that has just been issued is good, and the request is refused
-			rt.client.Reject(rt.req.Context(), token)
+			rt.client.reject(rt.req.Context(), token)
 		}
 	}
 	return resp, nil
@@ -118,7 +118,7 @@ func (rt *roundTrip) unauthorized(resp *http.Response, used Token, fresh bool) (
 	}
 	rt.client.memory().putTokenRequest(rt.resource, want)
 	if used.issued != nil && used.request.id == want.id {
-		rt.client.Reject(ctx, used)
+		rt.client.reject(ctx, used)
 		if fresh {
 			return nil, rt.freshTokenRefused(resp, used)
 		}
@@ -133,7 +133,7 @@ func (rt *roundTrip) refusedWithoutChallenge(resp *http.Response, used Token, fr
 	if used.issued == nil {
 		return resp, nil
 	}
-	rt.client.Reject(rt.req.Context(), used)
+	rt.client.reject(rt.req.Context(), used)
 	switch {
 	case fresh:
 		return nil, rt.freshTokenRefused(resp, used)
@@ -161,7 +161,7 @@ func (rt *roundTrip) answer(want *tokenRequest) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	rt.client.Reject(ctx, token)
+	rt.client.reject(ctx, token)
 	rt.client.memory().dropTokenRequest(rt.resource)
 	return nil, rt.freshTokenRefused(resp, token)
 }
@@ -189,7 +189,7 @@ func (rt *roundTrip) send(body io.ReadCloser, token Token) (*http.Response, erro
 	}
 	resp, err := rt.transport.base().RoundTrip(&out)
 	if err != nil {
-		return nil, redactError(err, rt.secrets(token))
+		return nil, foreignError(err, rt.secrets(token))
 	}
 	// http.Client and callers build on resp.Request, which has no token.
 	resp.Request = withSecrets(rt.req, resp, func() []string { return rt.secrets(token) })
@@ -218,4 +218,34 @@ func bodyAgain(req *http.Request) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBody, err)
 	}
 	return body, nil
+}
+
+// orDefault returns base, or http.DefaultTransport if base is nil.
+func orDefault(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		return http.DefaultTransport
+	}
+	return base
+}
+
+// closeIdleConnections passes on what http.Client.CloseIdleConnections asks for.
+func closeIdleConnections(base http.RoundTripper) {
+	if c, ok := base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func closeBody(body io.Closer) {
+	if body != nil {
+		body.Close()
+	}
+}
+
+// drain reads the rest of a short body, so that the connection can be used again.
+func drain(resp *http.Response) {
+	const short = 4 << 10
+	if resp.ContentLength >= 0 && resp.ContentLength <= short {
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, short))
+	}
+	resp.Body.Close()
 }

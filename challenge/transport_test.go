@@ -85,7 +85,9 @@ func TestErrorsNameTheReference(t *testing.T) {
 	key := v.key
 	open := signer.OpenFunc(func(context.Context, string) (signer.Signer, error) { return key, nil })
 	keys := &signer.Keeper{Backend: signer.Mux{"mem": open}}
-	v.client.Key = func(ctx context.Context, _ challenge.Origin) (signer.Signer, error) { return keys.Open(ctx, "mem:ollama") }
+	v.client.Key = func(ctx context.Context, _ challenge.Origin) (signer.Signer, error) {
+		return keys.Open(ctx, "mem:ollama")
+	}
 	v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(401, ""))
 	if _, err := v.get(t.Context(), manifest); err == nil || !strings.Contains(err.Error(), "(mem:ollama)") {
 		t.Errorf("error %v, want the reference in it", err)
@@ -521,17 +523,17 @@ func TestReject(t *testing.T) {
 		}
 		return token
 	}
-	v.client.Reject(t.Context(), challenge.Token{}) // nothing to reject
+	v.client.Reject(challenge.Token{}) // nothing to reject
 	first := get()
 	if second := get(); second.Value() != first.Value() {
 		t.Error("the token is not remembered")
 	}
-	v.client.Reject(t.Context(), first)
+	v.client.Reject(first)
 	second := get()
 	if second.Value() == first.Value() {
 		t.Error("the rejected token is still there")
 	}
-	v.client.Reject(t.Context(), first) // a late caller
+	v.client.Reject(first) // a late caller
 	if get().Value() != second.Value() {
 		t.Error("rejecting the first token again took the second")
 	}

@@ -120,6 +120,7 @@ func ability[T any](k *Keeper, verb string) (T, error) {
 
 // A keptKey is the key of one name, opened or not.
 type keptKey struct {
+	name      string
 	opening   flight[Signer]
 	signer    atomic.Pointer[keptSigner] // nil before the first success
 	forgotten atomic.Bool
@@ -134,7 +135,7 @@ func (k *Keeper) enter(name string) *keptKey {
 		if k.keys == nil {
 			k.keys = map[string]*keptKey{}
 		}
-		key = &keptKey{}
+		key = &keptKey{name: name}
 		k.keys[name] = key
 	}
 	key.users++
@@ -173,7 +174,7 @@ func (k *keptKey) open(ctx context.Context, open func(context.Context) (Signer, 
 		if err != nil {
 			return nil, err
 		}
-		next := &keptSigner{s, &k.forgotten}
+		next := &keptSigner{s, k.name, &k.forgotten}
 		k.signer.CompareAndSwap(old, next) // an abandoned flight that ends late replaces nothing
 		return next, nil
 	})
@@ -182,6 +183,7 @@ func (k *keptKey) open(ctx context.Context, open func(context.Context) (Signer, 
 // A keptSigner is a Signer that becomes stale when its Keeper forgets it.
 type keptSigner struct {
 	Signer
+	name      string
 	forgotten *atomic.Bool
 }
 
@@ -190,6 +192,12 @@ func (s *keptSigner) Unwrap() Signer { return s.Signer }
 // Stale implements [Staler].
 func (s *keptSigner) Stale() bool { return s.forgotten.Load() || IsStale(s.Signer) }
 
-func (s *keptSigner) String() string { return fmt.Sprint(s.Signer) }
+// String returns the reference of the key or, if its Backend is not a [Mux], its name.
+func (s *keptSigner) String() string {
+	if named, ok := s.Signer.(fmt.Stringer); ok {
+		return named.String()
+	}
+	return s.name
+}
 
 func (s *keptSigner) isFresh() bool { return s != nil && !s.Stale() }

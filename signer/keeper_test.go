@@ -359,13 +359,15 @@ func TestKeeperLacksAbilities(t *testing.T) {
 	}
 }
 
-func TestKeeperPrintsAsItsSigner(t *testing.T) {
-	keys := &signer.Keeper{Backend: signer.Mux{"mem": holds(newSigner(t))}}
-	s, err := keys.Open(t.Context(), "mem:x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprint(s); got != "mem:x" {
-		t.Errorf("the signer prints as %q, want its reference", got)
+func TestKeeperPrintsTheReference(t *testing.T) {
+	one := holds(newSigner(t))
+	for ref, b := range map[string]signer.Backend{"mem:x": signer.Mux{"mem": one}, "x": one} {
+		s, err := (&signer.Keeper{Backend: b}).Open(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(s); got != ref {
+			t.Errorf("the signer prints as %q, want %s", got, ref)
+		}
 	}
 }

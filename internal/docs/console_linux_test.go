@@ -110,7 +110,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\b[A-Z2-7]{26}\b`), "TOKEN"},
 	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "ADDRESS"},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`), "TIME"},
-	{regexp.MustCompile(`20[0-9]{2}-[0-9T:-]+Z`), "DATE"},
+	{regexp.MustCompile(`20[0-9]{2}-[0-9T:.-]+Z`), "DATE"},
 	{regexp.MustCompile(`name=[^&]*&`), "name=HOST&"},
 	{regexp.MustCompile(`[ \t]+`), " "}, // widths of columns
 	{regexp.MustCompile(` ?\n`), "\n"},
