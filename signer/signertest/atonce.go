@@ -2,6 +2,7 @@ package signertest
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"runtime"
@@ -116,43 +117,57 @@ func checkGenerateAtOnce(t *testing.T, s *store) {
 
 func checkImportAtOnce(t *testing.T, s *store) {
 	imp := as[signer.Importer](t, s)
+	var keys []crypto.Signer // made before, so that nothing keeps the callers apart
+	for range contenders {
+		keys = append(keys, newEd25519(t))
+	}
+	var next atomic.Int64
 	s.checkOneWins(t, func(name string) (ssh.PublicKey, error) {
-		key := newEd25519(t)
+		key := keys[next.Add(1)%contenders]
 		return publicKey(t, key), imp.Import(t.Context(), name, key)
 	})
 }
 
 const (
 	contenders = 16
-	maxRounds  = 500
 
-	// raceTime bounds the rounds, not each of them. A slow store shows a race in
-	// its first round, because its callers all look before one of them writes. A
-	// fast store needs more rounds, and has time for them.
-	raceTime = 500 * time.Millisecond
+	// A slow store shows a race in its first round, because its callers all look
+	// before one of them writes. A fast store needs more rounds, and has time for
+	// them. On a busy machine, where callers seldom run in parallel, minRounds
+	// counts more than minTime.
+	minRounds, maxRounds = 40, 500
+	minTime, maxTime     = 500 * time.Millisecond, 10 * time.Second
 )
 
-// checkOneWins lets several goroutines make a key of the same name: many of them
-// first, and then as many as run in parallel.
+// checkOneWins lets several goroutines make a key of the same name: many of them,
+// and as many as run in parallel, in turns.
 func (s *store) checkOneWins(t *testing.T, create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
+	threads := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(threads)
+	runtime.GOMAXPROCS(max(8, threads)) // the system interrupts threads anywhere, goroutines change at few places
 	s.race(t, contenders, atOnce, create)
 	before := s.files()
-	end := time.Now().Add(raceTime)
-	rounds := maxRounds
-	if !s.canDelete() {
-		rounds = 10 // the keys stay in the store
-	}
-	for round := 0; round < rounds && time.Now().Before(end) && !t.Failed(); round++ {
-		s.race(t, max(2, runtime.GOMAXPROCS(0)), inParallel, create)
+	start := time.Now()
+	for round := 0; s.goesOn(round, time.Since(start)) && !t.Failed(); round++ {
+		s.race(t, max(2, threads), inParallel, create)
+		s.race(t, contenders, atOnce, create)
 	}
 	if now := s.files(); s.canDelete() && !slices.Equal(now, before) {
 		t.Errorf("keys that were made at once and deleted left files behind: there were\n%q\nand there are\n%q", before, now)
 	}
 }
 
+func (s *store) goesOn(round int, elapsed time.Duration) bool {
+	if !s.canDelete() {
+		return round < 10 // the keys stay in the store
+	}
+	return round < maxRounds && elapsed < maxTime && (round < minRounds || elapsed < minTime)
+}
+
 // race lets n goroutines make a key of the same new name. One of them must make
-// it, the others must get ErrExists, and all must then open that key.
+// it, the others must get ErrExists, and all must then open that key. One more
+// goroutine opens the name all the time: the key must appear whole or not at all.
 func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
 	name := s.newName()
@@ -164,7 +179,14 @@ func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(
 		}()
 	}
 	created, opened := make([]string, n), make([]string, n)
-	run(n, func(i int) {
+	var making atomic.Int32
+	making.Store(int32(n))
+	run(n+1, func(i int) {
+		if i == n {
+			s.openWhile(t, name, func() bool { return making.Load() > 0 })
+			return
+		}
+		defer making.Add(-1)
 		pub, err := create(name)
 		if err == nil {
 			created[i] = fingerprint(pub)
@@ -188,5 +210,18 @@ func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(
 		if pub != winners[0] {
 			t.Errorf("goroutine %d opened %s, want the key that was made, %s", i, pub, winners[0])
 		}
+	}
+}
+
+// openWhile opens a key that is being made.
+func (s *store) openWhile(t *testing.T, name string, making func() bool) {
+	t.Helper()
+	for making() {
+		_, err := s.Backend.Open(t.Context(), name)
+		if err != nil && !errors.Is(err, signer.ErrNotFound) {
+			t.Errorf("Open of a key that is being made: got error %v, want none or ErrNotFound", err)
+			return
+		}
+		runtime.Gosched()
 	}
 }
