@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -51,6 +52,8 @@ type Client struct {
 	cache   cache
 	flights flights
 	secrets secrets
+
+	toRegistries, toRealms loopback
 }
 
 // Token returns a token that answers ch, the challenge to req: from memory, or from
@@ -178,30 +181,39 @@ func (c *Client) memory() *cache {
 	return &c.cache
 }
 
-// client follows no redirect: the policy has not allowed the target.
-func (c *Client) client() *http.Client {
+// clientFor returns the client for requests to realm. It follows no redirect, because
+// the policy has not allowed the target. The error is ErrRealm.
+func (c *Client) clientFor(realm *url.URL) (*http.Client, error) {
 	c.setUp()
-	return c.http
+	o, err := OriginOf(realm)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRealm, err)
+	}
+	h := *c.http
+	h.Transport, err = c.toRealms.route(orDefault(h.Transport), o)
+	return &h, err
 }
 
 func (c *Client) setUp() {
 	c.once.Do(func() {
 		c.cache.limit, c.cache.now = cmp.Or(c.CacheBytes, defaultCacheBytes), c.now
-		h := http.Client{Transport: limitedTransport()}
+		h := http.Client{}
 		if c.HTTP != nil {
 			h = *c.HTTP
+		} else if t := limitedTransport(); t != nil {
+			h.Transport, c.toRealms.own = t, t
 		}
 		h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		c.http = &h
 	})
 }
 
-// limitedTransport is http.DefaultTransport with a limit for the header of a reply. A
-// program may have replaced the default by another type, which stays as it is.
-func limitedTransport() http.RoundTripper {
+// limitedTransport returns a copy of http.DefaultTransport with a limit for the header
+// of a reply, or nil if a program has replaced the default by another type.
+func limitedTransport() *http.Transport {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return http.DefaultTransport
+		return nil
 	}
 	t = t.Clone()
 	t.MaxResponseHeaderBytes = 64 << 10

@@ -137,7 +137,11 @@ func (x *exchange) send(ctx context.Context) (Token, *Error) {
 	req.Header.Set("Authorization", auth)
 	req.Header.Set("User-Agent", x.product())
 	x.requests++
-	resp, err := x.client.client().Do(req)
+	client, err := x.client.clientFor(x.want.realm)
+	if err != nil {
+		return Token{}, &Error{Op: "check realm", Err: err}
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		distrusted := errors.As(err, new(*tls.CertificateVerificationError))
 		return Token{}, &Error{Op: "get token", Err: foreignError(withoutURL(err), nil), temporary: !distrusted}

@@ -27,6 +27,7 @@ type callerRequest struct {
 	origin       Origin   // of the server that it goes to
 	redirectedBy []Origin // other origins that redirected it, in order
 	userAgent    string
+	unsafe       error // why neither a token nor a signature may be in it, or nil
 }
 
 // describeRequest follows the redirects of [http.Client] back to the first request.
@@ -84,6 +85,9 @@ func nameOf(o Origin) string {
 // calls a KeyFunc, and a Client looks for tokens in its memory only for a key from
 // here. The errors are ErrRealm and those of key.
 func (r callerRequest) openKey(ctx context.Context, key KeyFunc, allow func(Origin) error) (signer.Signer, error) {
+	if r.unsafe != nil {
+		return nil, r.unsafe
+	}
 	if err := r.checkRedirects(allow); err != nil {
 		return nil, err
 	}
@@ -114,6 +118,12 @@ func (c *Client) newTokenRequest(ctx context.Context, ch Challenge, r callerRequ
 		return nil, c.refuse(ctx, ch, r, &Error{Op: "read challenge", Err: ErrNoChallenge})
 	}
 	realm, err := c.Policy.CheckRealm(r.origin, ch.Get("realm"))
+	if err == nil {
+		err = r.unsafe
+	}
+	if err == nil {
+		_, err = c.clientFor(realm)
+	}
 	if err == nil {
 		err = r.checkRedirects(c.allows(realm.String()))
 	}

@@ -30,6 +30,8 @@ type RequestSigner struct {
 	Bearer bool
 
 	Base http.RoundTripper // nil means http.DefaultTransport
+
+	loopback loopback
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -37,6 +39,11 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, err := describeRequest(req)
 	if err != nil || !slices.Contains(s.Origins, r.origin) || req.Header.Get("Authorization") != "" {
 		return orDefault(s.Base).RoundTrip(req) // which reports a malformed URL
+	}
+	via, err := s.loopback.route(orDefault(s.Base), r.origin)
+	if err != nil {
+		closeBody(req.Body)
+		return nil, err
 	}
 	redirected := r.checkRedirects(s.allow)
 	out := req
@@ -46,7 +53,7 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	resp, err := orDefault(s.Base).RoundTrip(out)
+	resp, err := via.RoundTrip(out)
 	if err != nil {
 		return nil, foreignError(err, secretsOf(out))
 	}
@@ -60,7 +67,10 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections closes the idle connections of Base: see
 // [http.Client.CloseIdleConnections].
-func (s *RequestSigner) CloseIdleConnections() { closeIdleConnections(orDefault(s.Base)) }
+func (s *RequestSigner) CloseIdleConnections() {
+	closeIdleConnections(orDefault(s.Base))
+	s.loopback.closeIdleConnections()
+}
 
 // allow lets no other origin redirect a request that is signed.
 func (s *RequestSigner) allow(Origin) error {

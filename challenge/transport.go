@@ -38,22 +38,29 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || req.Header.Get("Authorization") != "" {
 		return t.base().RoundTrip(req)
 	}
-	return (&roundTrip{t, t.Client, req, r, resourceOf(r.origin, req)}).do()
+	via, err := t.Client.toRegistries.route(t.base(), r.origin)
+	r.unsafe = err
+	return (&roundTrip{via, t.Client, req, r, resourceOf(r.origin, req)}).do()
 }
 
 // CloseIdleConnections closes the idle connections of Base: see
 // [http.Client.CloseIdleConnections].
-func (t *Transport) CloseIdleConnections() { closeIdleConnections(t.base()) }
+func (t *Transport) CloseIdleConnections() {
+	closeIdleConnections(t.base())
+	if t.Client != nil {
+		t.Client.toRegistries.closeIdleConnections()
+	}
+}
 
 func (t *Transport) base() http.RoundTripper { return orDefault(t.Base) }
 
 // A roundTrip is one request of a caller.
 type roundTrip struct {
-	transport *Transport
-	client    *Client
-	req       *http.Request
-	caller    callerRequest
-	resource  resource
+	via      http.RoundTripper
+	client   *Client
+	req      *http.Request
+	caller   callerRequest
+	resource resource
 }
 
 // do sends the request with the token that the origin will probably ask for. A token
@@ -187,7 +194,7 @@ func (rt *roundTrip) send(body io.ReadCloser, token Token) (*http.Response, erro
 		}
 		out.Header["Authorization"] = token.header()
 	}
-	resp, err := rt.transport.base().RoundTrip(&out)
+	resp, err := rt.via.RoundTrip(&out)
 	if err != nil {
 		return nil, foreignError(err, rt.secrets(token))
 	}

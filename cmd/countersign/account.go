@@ -30,9 +30,13 @@ type account struct {
 }
 
 func newAccount(server challenge.Origin, key signer.Signer) account {
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.ResponseHeaderTimeout = answerTime
-	base.MaxResponseHeaderBytes = maxHeader
+	base := &http.Transport{ // without DialContext, so that http://localhost stays on this machine
+		Proxy:                  http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    answerTime,
+		ResponseHeaderTimeout:  answerTime,
+		MaxResponseHeaderBytes: maxHeader,
+	}
 	return account{server.URL(), &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &challenge.RequestSigner{

@@ -1,0 +1,111 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// A loopback sends plain http to "localhost", and to names under it, to this machine.
+// These names should never leave the machine (RFC 6761, section 6.3), but many
+// resolvers ask the DNS for them, and then the DNS chooses the machine that gets
+// tokens and signatures in clear. The zero value is ready for use, by several
+// goroutines at once.
+type loopback struct {
+	// own is a copy of http.DefaultTransport that this package made, or nil.
+	own *http.Transport
+
+	mu     sync.Mutex
+	base   *http.Transport
+	direct *http.Transport // base, but it connects to loopback addresses only
+}
+
+// route returns the transport for requests to o, which is base for almost all
+// origins. The error is ErrRealm if o is to be this machine and base may reach another
+// machine: then no token and no signature may be in the request.
+func (l *loopback) route(base http.RoundTripper, o Origin) (http.RoundTripper, error) {
+	if o.scheme != "http" || !o.isLocalName() {
+		return base, nil
+	}
+	t, ok := base.(*http.Transport)
+	if !ok || base != http.DefaultTransport && t != l.own && connectsItself(t) {
+		return base, refuseLocalName(o, "a transport of the program's own")
+	}
+	if t.Proxy != nil {
+		proxy, err := t.Proxy(&http.Request{Method: http.MethodGet, URL: o.URL(), Header: http.Header{}})
+		if proxy != nil || err != nil {
+			return base, refuseLocalName(o, "a proxy")
+		}
+	}
+	return l.directly(t), nil
+}
+
+// connectsItself reports whether the program has put its own code for connections into t.
+func connectsItself(t *http.Transport) bool {
+	return t.DialContext != nil || t.Dial != nil //nolint:staticcheck // Dial is deprecated and still in use
+}
+
+func refuseLocalName(o Origin, via string) error {
+	address := Origin{o.scheme, "127.0.0.1", o.port}
+	return fmt.Errorf("%w: plain http to %s through %s, where the name may be that of another machine: use https or %s", ErrRealm, o, via, address)
+}
+
+// directly returns a copy of t that connects to loopback addresses, and keeps it for
+// the next call.
+func (l *loopback) directly(t *http.Transport) *http.Transport {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.base != t {
+		if l.direct != nil {
+			l.direct.CloseIdleConnections()
+		}
+		l.base, l.direct = t, t.Clone()
+		l.direct.Proxy, l.direct.Dial = nil, nil //nolint:staticcheck // DialContext is in its place
+		l.direct.DialContext = dialLoopback(t.DialContext)
+	}
+	return l.direct
+}
+
+func (l *loopback) closeIdleConnections() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.direct != nil {
+		l.direct.CloseIdleConnections()
+	}
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialLoopback returns a dialFunc that looks no name up: it tries the port at both
+// addresses of this machine.
+func dialLoopback(dial dialFunc) dialFunc {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		var errs []error
+		for _, ip := range []string{"127.0.0.1", "::1"} {
+			conn, err := dial(ctx, network, net.JoinHostPort(ip, port))
+			if err == nil {
+				return conn, nil
+			}
+			errs = append(errs, err)
+		}
+		return nil, errors.Join(errs...)
+	}
+}
+
+// isLocalName reports whether the host of o is "localhost" or a name under it, with
+// or without a final dot.
+func (o Origin) isLocalName() bool {
+	host := strings.TrimSuffix(o.host, ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
