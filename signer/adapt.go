@@ -11,9 +11,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Func returns a Signer for a key outside this process: sign asks whoever
-// holds it, and gives up when its context ends. Every signature is verified
-// under pub before it is handed on.
+// Func returns a Signer for a key outside this process. The function sign asks
+// the store for a signature and returns when its context ends. Func verifies
+// every signature with pub before it returns it.
 func Func(pub ssh.PublicKey, sign func(context.Context, []byte) (*ssh.Signature, error)) Signer {
 	return &closure{pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 		sig, err := sign(ctx, msg)
@@ -27,23 +27,24 @@ func Func(pub ssh.PublicKey, sign func(context.Context, []byte) (*ssh.Signature,
 	}}
 }
 
-// FromSSH returns a Signer that signs with s: RSA with SHA-512 (ErrUnsupported
-// if s cannot), the other kinds as they are. Since s knows no context, a call
-// of s that outlasts its caller goes on unheard.
+// FromSSH returns a Signer that signs with s. An RSA key signs with SHA-512
+// (ErrUnsupported if s cannot). A call of s takes no context: if ctx ends first,
+// the call goes on and its result is dropped.
 func FromSSH(s ssh.Signer) Signer {
 	sign := signWith(s)
 	return Func(s.PublicKey(), func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-		msg = bytes.Clone(msg) // the caller's again when ctx ends
+		msg = bytes.Clone(msg) // the caller may change msg when ctx has ended
 		return Await(ctx, func() (*ssh.Signature, error) { return sign(msg) })
 	})
 }
 
-// ToSSH returns s for package ssh and everything built on it; each signature is
-// bound by ctx. Of the RSA algorithms it offers rsa-sha2-512 only.
+// ToSSH returns an ssh.Signer that signs with s, for package ssh and programs
+// that build on it. Every signature ends when ctx ends. For an RSA key the only
+// algorithm is rsa-sha2-512.
 func ToSSH(ctx context.Context, s Signer) ssh.Signer { return &sshSigner{ctx, s} }
 
-// verify guards against a store that signs with another key or damages what it
-// returns.
+// verify guards against a store that signs with another key or returns a damaged
+// signature.
 func verify(pub ssh.PublicKey, msg []byte, sig *ssh.Signature) error {
 	if sig == nil {
 		return errors.New("the store returned neither a signature nor an error")

@@ -88,7 +88,7 @@ func TestFromSSHAbandoned(t *testing.T) {
 		_, err := signer.FromSSH(key).Sign(ctx, msg)
 		wantIs(t, err, context.Canceled)
 
-		clear(msg) // ours again, and no race with what goes on
+		clear(msg) // the caller owns msg again
 		close(key.finish)
 		if got := <-key.got; got != "hello" {
 			t.Errorf("the abandoned call signs %q", got)

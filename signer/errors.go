@@ -16,13 +16,13 @@ var (
 	// ErrUnavailable: the store is not on this machine, or not running.
 	ErrUnavailable = errors.New("key store unavailable")
 
-	// ErrLocked: the key is there and somebody has to unlock it first.
+	// ErrLocked: the key is there, and a person must unlock it first.
 	ErrLocked = errors.New("key is locked")
 
-	// ErrDenied: the user, the store or a wrong passphrase said no.
+	// ErrDenied: the user or the store refused, or the passphrase is wrong.
 	ErrDenied = errors.New("access to key denied")
 
-	// ErrInsecure: others could read or replace the key.
+	// ErrInsecure: other users can read or replace the key.
 	ErrInsecure = errors.New("key is not protected")
 
 	// ErrUnsupported: this store or kind of key cannot do that, now or ever.
@@ -33,8 +33,8 @@ var (
 	ErrName = errors.New("malformed key name")
 )
 
-// An Error tells what was tried with which key, as [io/fs.PathError] does for
-// files. It never holds a secret.
+// An Error names the operation and the key that failed, as [io/fs.PathError]
+// does for files. It never holds a secret.
 type Error struct {
 	Op  string // "open", "sign", "generate", ...
 	Ref string // "scheme:name"; only "scheme:" if the name is malformed

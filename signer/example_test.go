@@ -41,7 +41,7 @@ func (s *store) Generate(_ context.Context, name string) (signer.Signer, error) 
 	return key, nil
 }
 
-// readKey is what a store of key files would do.
+// readKey opens a key file.
 func readKey(ctx context.Context, path string) (signer.Signer, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -231,6 +231,27 @@ func ExampleFunc() {
 	fmt.Println(signature.Format, err)
 	// Output:
 	// ssh-ed25519 <nil>
+}
+
+// A backend checks a name before it uses or prints it.
+func ExampleCheckName() {
+	fmt.Println(signer.CheckName("ollama", 100))
+	fmt.Println(signer.CheckName("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", 100))
+	// Output:
+	// <nil>
+	// malformed key name: it looks like a key itself; give the name of the variable, file or item that holds the key
+}
+
+// An Exporter returns the private key itself.
+func ExampleParseRawPrivateKey() {
+	data, err := os.ReadFile("testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := signer.ParseRawPrivateKey(context.Background(), data, nil)
+	fmt.Printf("%T %v\n", key, err)
+	// Output:
+	// ed25519.PrivateKey <nil>
 }
 
 // AuthorizedKey returns the line that a server's administrator needs.

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// A flight shares one run of a slow function among all who need its result
-// meanwhile. It differs from golang.org/x/sync/singleflight in that the run
-// does not end with the caller who started it, and does end when no caller is
-// left, so that no prompt stays open for nobody. The zero value is ready.
+// A flight shares one run of a slow function among all callers that come while it
+// runs. Unlike in golang.org/x/sync/singleflight, the run goes on when the caller
+// that started it leaves, and ends when the last caller leaves, so that no prompt
+// stays open without a caller. The zero value is ready.
 type flight[T any] struct {
 	mu  sync.Mutex
 	now *run[T]

@@ -61,7 +61,7 @@ func checkSign(t testing.TB, s signer.Signer, format string) {
 	}
 }
 
-// sentinels are all errors that tell what to do.
+// sentinels are all errors of the contract.
 var sentinels = []error{
 	signer.ErrNotFound, signer.ErrExists, signer.ErrUnavailable, signer.ErrLocked,
 	signer.ErrDenied, signer.ErrInsecure, signer.ErrUnsupported, signer.ErrName,

@@ -12,12 +12,12 @@ import (
 )
 
 // A Mux routes a reference, "scheme:name", to the backend of its scheme. It is
-// a plain map, filled by whoever makes it, and itself a Backend:
+// a plain map that the program fills, and itself a Backend:
 //
 //	keys := signer.Mux{"env": &env.Backend{}, "file": &file.Backend{}}
 //
-// A reference never holds a secret. One that is malformed is not repeated in
-// any error, because a shell may have expanded "env:$KEY" into the key itself.
+// A reference never holds a secret. No error repeats a malformed reference,
+// because a shell may have expanded "env:$KEY" into the key itself.
 type Mux map[string]Backend
 
 // Open opens the key that ref names. Errors are of type *[Error] and wrap the
@@ -88,8 +88,9 @@ func Wrap(op, ref string, err error) error {
 	return &Error{Op: op, Ref: ref, Err: err}
 }
 
-// isScheme follows RFC 3986, section 3.1, in lower case. A single letter is a
-// drive on Windows and no scheme; neither is what is long enough to be a key.
+// isScheme follows RFC 3986, section 3.1, in lower case. A single letter is not a
+// scheme, because it is a drive on Windows. A text that is as long as a key is
+// not a scheme either.
 func isScheme(s string) bool {
 	for i, c := range []byte(s) {
 		letter := 'a' <= c && c <= 'z'
@@ -100,7 +101,7 @@ func isScheme(s string) bool {
 	return 1 < len(s) && len(s) < 32
 }
 
-// named is a signer that knows what it was opened as.
+// named is a Signer with the reference that opened it.
 type named struct {
 	ref string
 	s   Signer

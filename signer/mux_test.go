@@ -51,7 +51,7 @@ func TestMuxResolve(t *testing.T) {
 	}
 }
 
-// secretRefs are what people pass by mistake.
+// secretRefs are references that people pass by mistake.
 func secretRefs(t *testing.T) map[string]string {
 	seed := newEd25519(t).Seed()
 	block, err := ssh.MarshalPrivateKey(newEd25519(t), "")

@@ -17,7 +17,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// A header is what an OpenSSH private key begins with (PROTOCOL.key).
+// A header is the beginning of an OpenSSH private key (PROTOCOL.key).
 type header struct {
 	Cipher, KDF, KDFOptions string
 	N                       uint32
@@ -54,8 +54,8 @@ func pkcs8(t testing.TB, key any) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// A bad input and what the error has to say. The error is ErrUnsupported
-// where another program can help.
+// A bad input and a part of its error. The error is ErrUnsupported if another
+// program can convert the key.
 type bad struct {
 	name        string
 	data        []byte

@@ -53,7 +53,7 @@ func TestNothingPrintsTheUnlockedKey(t *testing.T) {
 	signertest.NoSecret(t, key, s, struct{ Key signer.Signer }{s})
 }
 
-// No error repeats what was to be read, or the passphrase.
+// No error repeats the input or the passphrase.
 func TestNoErrorPrintsTheKey(t *testing.T) {
 	key := newEd25519(t)
 	block, err := ssh.MarshalPrivateKey(key, "")

@@ -38,14 +38,14 @@ type Signer interface {
 	Sign(ctx context.Context, msg []byte) (*ssh.Signature, error)
 }
 
-// A Backend opens the keys of one store. What else it can do, it says by
-// implementing [Generator], [Importer], [Exporter], [Lister] or [Deleter]:
-// assert those on the concrete backend, found with [Mux.Resolve].
-// A Backend is safe for concurrent use.
+// A Backend opens the keys of one store. A backend that can do more also
+// implements [Generator], [Importer], [Exporter], [Lister] or [Deleter]. A
+// program asserts these on the concrete backend, which [Mux.Resolve] returns. A
+// Backend is safe for concurrent use.
 type Backend interface {
 	// Open finds the key of that name and learns its public half. It creates
 	// nothing. Errors: ErrNotFound, ErrUnavailable, ErrLocked, ErrDenied,
-	// ErrInsecure, ErrUnsupported, ErrName, or ctx's; anything else means that
+	// ErrInsecure, ErrUnsupported, ErrName, or ctx's. Any other error means that
 	// the key is there and damaged.
 	Open(ctx context.Context, name string) (Signer, error)
 }
@@ -85,7 +85,7 @@ type Deleter interface {
 
 // Info describes a stored key without opening it.
 type Info struct {
-	Name      string        // what Open takes
+	Name      string        // the name for Open
 	PublicKey ssh.PublicKey // nil if only the unlocked key knows it
 	Comment   string        // as the store has it, often empty
 }

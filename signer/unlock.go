@@ -11,7 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// readOpenSSHHeader reads what OpenSSH's PROTOCOL.key leaves in clear.
+// readOpenSSHHeader reads the part of an OpenSSH key that is not encrypted
+// (PROTOCOL.key).
 func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
 	var h struct {
 		Cipher, KDF, KDFOptions string
@@ -37,7 +38,7 @@ func readOpenSSHHeader(b []byte) (locked bool, pub ssh.PublicKey, err error) {
 	switch h.Cipher {
 	case "none":
 		return false, pub, nil
-	case "aes256-ctr", "aes256-cbc": // all that x/crypto/ssh reads
+	case "aes256-ctr", "aes256-cbc": // x/crypto/ssh reads no others
 		return true, pub, nil
 	}
 	return false, nil, fmt.Errorf("%w: the key is encrypted with %q: run ssh-keygen -p -Z aes256-ctr -f KEYFILE", ErrUnsupported, h.Cipher)

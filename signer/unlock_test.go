@@ -176,7 +176,7 @@ func TestUnlockingEndsWithContext(t *testing.T) {
 	wantIs(t, err, context.Canceled)
 }
 
-// Whoever can write to the file could make it show a key that is not in it.
+// A user who can write to the file could put another public key into it.
 func TestForeignHeaderBeforeLockedHalf(t *testing.T) {
 	data, _ := keygen(t, "-N", secret)
 	_, foreign := keygen(t)

@@ -1,14 +1,14 @@
-// Package spelling finds what somebody meant to type.
+// Package spelling finds the known name that a misspelt name is a slip for.
 package spelling
 
 import "slices"
 
-// longest bounds the names that are looked at: what is longer may be a key.
-const longest = 40
+// maxBytes bounds the names that are compared. A longer name may be a key.
+const maxBytes = 40
 
-// Nearest returns the one of known that name is probably a slip for, or "".
+// Nearest returns the known name that name is probably a slip for, or "".
 func Nearest(name string, known []string) string {
-	if len(name) > longest {
+	if len(name) > maxBytes {
 		return ""
 	}
 	best, least := "", 3

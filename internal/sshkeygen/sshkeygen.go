@@ -13,8 +13,8 @@ import (
 )
 
 // New makes a key in a folder of its own and returns the path of the private
-// half: Ed25519 without a passphrase, unless args, options of ssh-keygen, say
-// otherwise.
+// half. The key is Ed25519 without a passphrase unless args, which are options of
+// ssh-keygen, change that.
 func New(t testing.TB, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
@@ -23,7 +23,7 @@ func New(t testing.TB, args ...string) string {
 	return path
 }
 
-// Change writes the key at path anew, with another passphrase, format or cipher.
+// Change rewrites the key at path with another passphrase, format or cipher.
 func Change(t testing.TB, path string, args ...string) {
 	t.Helper()
 	run(t, "ssh-keygen", append([]string{"-q", "-p", "-f", path, "-a", "1"}, args...)...)
@@ -43,7 +43,7 @@ func PublicKey(t testing.TB, path string) ssh.PublicKey {
 	return pub
 }
 
-// Ciphers lists what ssh-keygen -Z takes.
+// Ciphers returns the ciphers that ssh-keygen -Z accepts.
 func Ciphers(t testing.TB) []string {
 	t.Helper()
 	return strings.Fields(run(t, "ssh", "-Q", "cipher"))

@@ -61,7 +61,7 @@ func runBroken(t *testing.T, backends []broken) {
 	}
 }
 
-// checkFailure looks for the failure of b in what package testing printed.
+// checkFailure looks for the failure of b in the output of package testing.
 func checkFailure(t *testing.T, b broken, out string) {
 	t.Helper()
 	head := "--- FAIL: TestBroken/" + strings.ReplaceAll(b.name, " ", "_") + "/" + b.fails + " "

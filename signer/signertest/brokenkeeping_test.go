@@ -51,7 +51,7 @@ func exportRemoves(s *store) {
 	}
 }
 
-// listing changes what List returns.
+// listing changes the result of List.
 func listing(change func([]signer.Info) []signer.Info) func(*store) {
 	return func(s *store) {
 		s.list = func(ctx context.Context) ([]signer.Info, error) {
@@ -105,7 +105,7 @@ func deleteAll(s *store) {
 	}
 }
 
-// remembers keeps what it once opened, and never asks again.
+// remembers keeps each key that it opened, and never opens it again.
 func remembers(s *store) {
 	var opened sync.Map
 	s.open = func(ctx context.Context, name string) (signer.Signer, error) {

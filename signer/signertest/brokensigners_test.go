@@ -74,7 +74,7 @@ func brokenSigners() []broken {
 	}
 }
 
-// races signs what lies in a buffer that all goroutines share.
+// races signs the content of a buffer that all goroutines share.
 func races(_ context.Context, _ crypto.Signer, s signer.Signer) signFunc {
 	var shared []byte
 	meet := meeting(2)

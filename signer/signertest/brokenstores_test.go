@@ -108,7 +108,7 @@ func openSays(one, other error) func(*store) {
 	}
 }
 
-// racesInOpen opens what the last of all callers asked for.
+// racesInOpen opens the key that the last caller asked for.
 func racesInOpen(s *store) {
 	var shared string
 	meet := meeting(16) // as many as the suite has open at once
@@ -245,7 +245,7 @@ func deaf(s *store) {
 	s.delete = func(ctx context.Context, name string) error { return s.Memory.Delete(lasting(ctx), name) }
 }
 
-// goesOn tells the caller that it gave up, and stores the key all the same.
+// goesOn returns the error of the context, and stores the key in spite of it.
 func goesOn(s *store) {
 	s.generate = func(ctx context.Context, name string) (signer.Signer, error) {
 		k, err := s.Memory.Generate(context.WithoutCancel(ctx), name)

@@ -9,8 +9,8 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// checkContext makes each call with a context that has ended: one that does not
-// look at its context succeeds.
+// checkContext makes each call with a context that has ended. Each call must
+// fail.
 func checkContext(t *testing.T, s *store) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -31,7 +31,7 @@ func checkGenerate(t *testing.T, s *store) {
 		s.signs(t, k, pub, []byte("message"))
 		s.holds(t, name, pub)
 		if _, ok := s.Backend.(signer.Exporter); ok {
-			if _, err := s.export(t.Context(), name); err != nil { // to know what must not leak
+			if _, err := s.export(t.Context(), name); err != nil { // to know the secret that no result may show
 				t.Errorf("Export(%q): %v", name, err)
 			}
 		}
@@ -76,9 +76,9 @@ func checkImportExisting(t *testing.T, s *store) {
 	s.holds(t, name, publicKey(t, key))
 }
 
-// checkImportUnfit tries keys that must not be stored: one that does not reveal
-// itself, as in hardware, and a pair whose halves do not belong together, with
-// which each signature gives the seed away.
+// checkImportUnfit imports two keys that must not be stored: a key that cannot be
+// read, as in hardware, and a key whose halves do not belong together. Each
+// signature with the second key would give its seed away.
 func checkImportUnfit(t *testing.T, s *store) {
 	as[signer.Importer](t, s)
 	opaque := struct{ crypto.Signer }{newEd25519(t)}

@@ -71,15 +71,15 @@ func bytesForms(what string, b []byte) []form {
 	return forms
 }
 
-// within returns what stands between the first open and the last character.
+// within returns the text after the first open, without the last character.
 func within(open, s string) string {
 	_, s, _ = strings.Cut(s, open)
 	return s[:len(s)-1]
 }
 
-// base64Within returns what b looks like in the base64 of a longer text, such
-// as a PEM block, in which it starts offset bytes behind a multiple of three:
-// the characters that depend on b alone.
+// base64Within returns the characters that depend on b alone in the base64 of a
+// longer text, such as a PEM block. In that text, b starts offset bytes after a
+// multiple of three.
 func base64Within(b []byte, offset int) string {
 	s := base64.RawStdEncoding.EncodeToString(append(make([]byte, offset), b...))
 	if (offset+len(b))%3 != 0 {
@@ -89,7 +89,7 @@ func base64Within(b []byte, offset int) string {
 }
 
 // ownRunes returns the longest part of b that starts and ends with an ASCII
-// character, so that what stands around it cannot change how it is quoted.
+// character, so that the text around it cannot change how it is quoted.
 func ownRunes(b []byte) string {
 	isASCII := func(r rune) bool { return r < utf8.RuneSelf }
 	s := string(b)

@@ -12,9 +12,9 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// Memory is a backend that keeps its keys in memory and has every ability. It
-// is the fake for tests of what uses a backend. The zero value is an empty
-// store, safe for concurrent use.
+// Memory is a backend that keeps its keys in memory and has every ability. It is a
+// fake for tests of code that uses a backend. The zero value is an empty store,
+// safe for concurrent use.
 type Memory struct {
 	mu   sync.Mutex
 	keys map[string]*memoryKey

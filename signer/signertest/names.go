@@ -13,8 +13,8 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// checkNames tries names that no key can have; some are what a shell makes of
-// env:$KEY, so no error may repeat them.
+// checkNames tries names that no key can have. Some of them are keys, as a shell
+// makes them of env:$KEY, so no error may repeat a name.
 func checkNames(t *testing.T, s *store) {
 	key := newEd25519(t)
 	s.guard(key)

@@ -25,8 +25,8 @@ func find(v any, secrets []form) string {
 // unbroken joins the lines of a PEM block, also where they were quoted.
 var unbroken = strings.NewReplacer(`\\n`, "", `\n`, "", "\n", "", `\\r`, "", `\r`, "", "\r", "")
 
-// prints returns what v looks like to all that may print it, by itself and as
-// part of something else.
+// prints returns v as each printer shows it, by itself and as a field of another
+// value.
 func prints(v any) []form {
 	enclosed := struct{ v any }{v} // in an unexported field fmt calls no methods
 	var out []form
@@ -64,8 +64,9 @@ type place struct {
 	pointer reflect.Type
 }
 
-// eachPointee calls visit with whatever pointers in v lead to, at any depth:
-// fmt prints an address there, but a debugger and go-cmp follow it.
+// eachPointee calls visit with each value that a pointer in v points to, at any
+// depth. The fmt package prints an address there, but a debugger and go-cmp follow
+// the pointer.
 func eachPointee(v reflect.Value, seen map[place]bool, visit func(reflect.Value)) {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// NoSecret checks that no value, nor anything it points to, prints the private
-// half of key: in any fmt verb, as JSON, through slog, or as the text of an
-// error. What no method and no field shows is safe: a key that a function
-// captures.
+// NoSecret checks that no value, and no value that it points to, prints the
+// private half of key: with any fmt verb, as JSON, through slog, or as the text of
+// an error. A key that a function captures is safe, because no method and no field
+// shows it.
 func NoSecret(t testing.TB, key crypto.Signer, values ...any) {
 	t.Helper()
 	secrets := secretForms(key)

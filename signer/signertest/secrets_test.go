@@ -104,7 +104,7 @@ type hidden struct{ cause error }
 
 func (*hidden) Error() string { return "hidden" }
 
-// shyValue hides its field from all who ask it.
+// shyValue hides its field from every method that prints it.
 type shyValue struct{ key ed25519.PrivateKey }
 
 func (shyValue) Format(fmt.State, rune)       {}

@@ -14,8 +14,8 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// store is a Store in use. The checks call the backend through its methods,
-// which remember what came back: none of it may reveal a key.
+// store is a Store in use. The checks call the backend through its methods. They
+// remember all results, because no result may show a key.
 type store struct {
 	Store
 	names    int
@@ -160,7 +160,8 @@ func (s *store) delete(ctx context.Context, name string) error {
 	return err
 }
 
-// snapshot describes what the store holds, as far as it can be seen.
+// snapshot describes the content of the store: its files, and Store.Snapshot or
+// the list of the backend.
 func (s *store) snapshot(t *testing.T) []string {
 	t.Helper()
 	files := s.files()

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// verify checks that sig is what a Signer with the key of pub returns for msg.
+// verify checks that sig is a signature that a Signer with the key of pub returns
+// for msg.
 func verify(pub ssh.PublicKey, msg []byte, sig *ssh.Signature) error {
 	if sig == nil {
 		return errors.New("neither a signature nor an error")
