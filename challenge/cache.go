@@ -11,7 +11,7 @@ const (
 	// defaultCacheBytes is the limit of a cache if Client.CacheBytes is 0.
 	defaultCacheBytes = 32 << 20
 
-	// entryBytes is about what an entry takes besides its strings.
+	// entryBytes is about the size of an entry without its strings.
 	entryBytes = 400
 )
 
@@ -28,9 +28,9 @@ type lastKey struct{ origin Origin }
 // for other repositories of the same origin probably differ in the name only.
 type template struct{ origin Origin }
 
-// A cache remembers tokens, what registries asked for and which keys they got. When it
-// is larger than its limit, it drops expired tokens and then what was not used for
-// the longest time.
+// A cache remembers tokens, token requests and the last key for each registry. When it
+// is larger than its limit, it drops expired tokens and then the least recently used
+// entries.
 type cache struct {
 	limit int // of bytes
 	now   func() time.Time
@@ -79,9 +79,8 @@ func (c *cache) dropToken(t Token) {
 	}
 }
 
-// tokenRequest returns what the origin will ask for when r is requested: what it
-// asked for last time, or what the template leads to expect. It returns nil if
-// nothing is known.
+// tokenRequest returns the token request that a request for r will probably need: the
+// last one, or one made from the template. It returns nil if the cache has neither.
 func (c *cache) tokenRequest(r resource) *tokenRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +108,7 @@ func (c *cache) putTokenRequest(r resource, want *tokenRequest) {
 	c.shrink()
 }
 
-// dropTokenRequest forgets what is known of r, and the template.
+// dropTokenRequest forgets the token request for r and the template of its origin.
 func (c *cache) dropTokenRequest(r resource) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

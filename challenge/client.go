@@ -25,7 +25,7 @@ type Client struct {
 	// HTTP makes the token requests; nil means http.DefaultTransport with at most
 	// 64 KiB of header. If a registry needs a certificate authority or a proxy of its
 	// own, set Transport.Base as well. Each request has half a minute. No redirect is
-	// followed, whatever HTTP.CheckRedirect says.
+	// followed: HTTP.CheckRedirect is not called.
 	HTTP *http.Client
 
 	// Policy decides which challenges are answered.
@@ -35,13 +35,13 @@ type Client struct {
 	// that was challenged or, if it has none, the name of the program.
 	UserAgent string
 
-	// CacheBytes limits the memory for tokens and for what registries asked for; 0
-	// means 32 MiB. Expired tokens are dropped first, then what was not used for the
-	// longest time. If CacheBytes is negative, nothing is remembered.
+	// CacheBytes limits the memory for tokens and token requests; 0 means 32 MiB.
+	// Expired tokens are dropped first, then the least recently used entries. If
+	// CacheBytes is negative, nothing is remembered.
 	CacheBytes int
 
-	// Trace is told what the client does, in addition to the Trace of a request's
-	// context; nil means that none is.
+	// Trace is told each step, in addition to the Trace of a request's context. It may
+	// be nil.
 	Trace *Trace
 
 	// Now is the clock; nil means time.Now.

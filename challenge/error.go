@@ -14,8 +14,8 @@ var (
 	// ErrNoChallenge: the response asks for nothing that a key could answer.
 	ErrNoChallenge = errors.New("no challenge that can be answered")
 
-	// ErrRejected: the server knows what was sent and says no: an unknown key, a
-	// scope that is not granted, a token that it will not take.
+	// ErrRejected: the server refuses a valid request: an unknown key, a scope that is
+	// not granted, a token that it does not accept.
 	ErrRejected = errors.New("rejected by the server")
 
 	// ErrReply: the server's answer cannot be used.
@@ -25,16 +25,15 @@ var (
 	ErrBody = errors.New("request body cannot be replayed")
 )
 
-// An Error tells which step of answering a challenge failed and everything that
-// a person needs to know about it. What the server said is stripped of control
-// characters and cut to a line. It never holds a token or a signature.
+// An Error tells which step of answering a challenge failed, and why. The text of servers
+// in it is one short printable line without tokens, signatures and Authorization values.
 type Error struct {
 	Op       string // "read challenge", "check realm", "get key", "sign", "get token" or "use token"
 	Registry string // origin of the request that was challenged
 	Realm    string // as the challenge gave it
 	Scope    string
 	Key      string // fingerprint, "SHA256:..."
-	Ref      string // what the signer calls itself: its reference, and more if package config opened it
+	Ref      string // reference of the key, with more words if package config opened it
 	Status   int    // HTTP status, 0 if there was no reply
 	Server   string // the server's own words
 	Tries    int    // requests to the realm, 0 if none was made

@@ -33,7 +33,7 @@ const (
 	// not delay the callers for long.
 	requestTimeout = 30 * time.Second
 
-	// maxReply bounds what is read of a token endpoint's reply.
+	// maxReply bounds the bytes that are read of a token endpoint's reply.
 	maxReply = 128 << 10
 
 	// minSkew is how far two clocks must differ before that can be the reason why a
@@ -57,7 +57,7 @@ type exchange struct {
 	key       signer.Signer
 	keyID     keyID
 	userAgent string
-	ahead     time.Duration // what to add to our clock to have the server's
+	ahead     time.Duration // of the server's clock, compared with ours
 	requests  int           // sent so far
 }
 
@@ -78,7 +78,8 @@ func (x *exchange) run(ctx context.Context) (Token, error) {
 	return Token{}, x.client.failure(x.want, x.keyID, e)
 }
 
-// tries returns a function that makes the next try and tells what to do after it.
+// tries returns a function that makes the next try. Its error decides whether another
+// try follows.
 func (x *exchange) tries(ctx context.Context) func() (Token, error) {
 	n := 0
 	return func() (Token, error) {
@@ -174,8 +175,8 @@ func (x *exchange) read(resp *http.Response) (Token, *Error) {
 	return Token{t}, nil
 }
 
-// product returns the User-Agent of token requests. Some proxies refuse the one that
-// net/http sends by itself.
+// product returns the User-Agent of token requests. Some proxies refuse the default of
+// net/http.
 func (x *exchange) product() string {
 	if ua := cmp.Or(x.client.UserAgent, x.userAgent); ua != "" {
 		return ua

@@ -22,7 +22,7 @@ func StaticKey(s signer.Signer) KeyFunc {
 	return func(context.Context, Origin) (signer.Signer, error) { return s, nil }
 }
 
-// A callerRequest is what the flow knows of the request that a caller sends.
+// A callerRequest describes the request that a caller sends.
 type callerRequest struct {
 	origin       Origin   // of the server that it goes to
 	redirectedBy []Origin // other origins that redirected it, in order
@@ -101,8 +101,8 @@ func (r callerRequest) openKey(ctx context.Context, key KeyFunc, allow func(Orig
 	return s, err
 }
 
-// A tokenRequest is what a challenge asks a client to get at the token endpoint, the
-// realm. The policy allows that realm for the registry. It does not change.
+// A tokenRequest holds the parameters of a challenge that the policy allows: the registry
+// may have it answered at the realm, the token endpoint. It does not change.
 type tokenRequest struct {
 	registry  Origin
 	realm     *url.URL
@@ -135,7 +135,7 @@ func (c *Client) newTokenRequest(ctx context.Context, ch Challenge, r callerRequ
 	return want, nil
 }
 
-// refuse returns e, completed with what ch says.
+// refuse completes e with the parameters of ch.
 func (c *Client) refuse(ctx context.Context, ch Challenge, r callerRequest, e *Error) *Error {
 	e.Registry, e.Realm, e.Scope = r.origin.String(), ch.Get("realm"), ch.Get("scope")
 	c.clean(e)

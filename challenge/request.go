@@ -14,7 +14,7 @@ import (
 
 // A RequestSigner is an [http.RoundTripper] that signs each request to one of its
 // Origins with [SignRequest]. It passes all other requests through as they are, so
-// that no other server gets a signature, whatever redirects say. A request that
+// that no other server gets a signature, also after a redirect. A request that
 // another origin redirected is not signed; if the server answers it with status 401,
 // the error is ErrRealm and names that origin. A request that has an Authorization
 // field already is passed through too. A RequestSigner is safe for concurrent use.

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A resource is what a registry asks for a token for: some actions on a repository,
-// or on everything outside of repositories.
+// A resource is a part of a registry that needs a token of its own: some actions on a
+// repository, or on everything outside of repositories.
 type resource struct {
 	origin     Origin
 	repository string

@@ -46,7 +46,7 @@ func (t Token) Expires() time.Time {
 	return t.expires.Round(0) // without the monotonic clock, which stops while a machine sleeps
 }
 
-// String tells what the token is, and not its secret.
+// String does not return the secret.
 func (t Token) String() string {
 	return "bearer token until " + t.Expires().Format(time.RFC3339)
 }
@@ -67,7 +67,7 @@ func reached(now, t time.Time) bool {
 	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
 }
 
-// key returns what a cache remembers t by.
+// key returns the key of t in a cache.
 func (t Token) key() tokenKey { return tokenKey{t.request.id, t.keyID.fingerprint} }
 
 // size returns about how many bytes t and its request take.
@@ -108,7 +108,7 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 	}, nil
 }
 
-// syntaxOf tells what is wrong with a JSON text, without repeating a part of it.
+// syntaxOf describes a syntax error in JSON without repeating a part of the text.
 func syntaxOf(err error) string {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -131,7 +131,7 @@ func checkToken(value string) error {
 }
 
 // readLifetime takes a number, also in quotes and with a fraction, as some
-// servers write it. One that is not positive is good for a single request.
+// servers write it. A lifetime that is not positive is for a single request.
 func readLifetime(n json.Number) (time.Duration, error) {
 	if n == "" {
 		return defaultLifetime, nil

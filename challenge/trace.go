@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Trace is told what a [Client] and a [Transport] do, as
-// [net/http/httptrace.ClientTrace] is told what a connection does. Any function
+// A Trace is told each step of a [Client] and a [Transport], as
+// [net/http/httptrace.ClientTrace] is told each step of a connection. Any function
 // may be nil. The functions are called by the goroutine that does the work, several
 // at once, and also after the request has ended, because a token may be renewed
 // then. They must not block. They never get a secret.
@@ -48,8 +48,8 @@ type Event struct {
 
 type traceKey struct{}
 
-// WithTrace returns a context in which t is told what is done for a request. An
-// exchange that several requests wait for is told to the request that started it.
+// WithTrace returns a context for a request whose steps are told to t. If several
+// requests wait for one exchange, the Trace of the first request is told.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }

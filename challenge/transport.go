@@ -9,11 +9,11 @@ import (
 )
 
 // A Transport is an [http.RoundTripper] that answers the Bearer challenges of the
-// servers that it talks to. Its Client remembers what each origin asked for, so that
+// servers that it talks to. Its Client remembers the challenges of each origin, so that
 // later requests carry their token from the start. A token goes to the origin that
-// challenged and to no other, whatever http.Client does with redirects. A request
-// that another origin redirected gets no token, unless the Client's Policy allows the
-// realm for that origin too.
+// challenged and to no other, also after a redirect. A request that another origin
+// redirected gets no token, unless the Client's Policy allows the realm for that origin
+// too.
 //
 // A request that has an Authorization field already is passed through as it is. A
 // request with a body that meets a challenge is sent again from GetBody; without
@@ -86,8 +86,8 @@ func (rt *roundTrip) do() (*http.Response, error) {
 	return resp, nil
 }
 
-// expectedToken returns the zero Token if nobody knows yet what the origin asks for, or
-// if there is no token for it. Then the origin tells what it wants now.
+// expectedToken returns a token for the challenge that the origin sent last time. It
+// returns the zero Token if there is none. Then the origin sends its challenge now.
 func (rt *roundTrip) expectedToken() (token Token, fresh bool, err error) {
 	ctx := rt.req.Context()
 	want := rt.client.memory().tokenRequest(rt.resource)
@@ -203,7 +203,7 @@ func (rt *roundTrip) send(body io.ReadCloser, token Token) (*http.Response, erro
 	return resp, nil
 }
 
-// secrets returns what must not be in a text of the server that got token.
+// secrets returns the tokens and signatures that must not be in text of the server.
 func (rt *roundTrip) secrets(token Token) []string {
 	return append(rt.client.secrets.all(), token.Value())
 }
@@ -235,7 +235,7 @@ func orDefault(base http.RoundTripper) http.RoundTripper {
 	return base
 }
 
-// closeIdleConnections passes on what http.Client.CloseIdleConnections asks for.
+// closeIdleConnections passes a call of http.Client.CloseIdleConnections on to base.
 func closeIdleConnections(base http.RoundTripper) {
 	if c, ok := base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

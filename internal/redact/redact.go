@@ -126,7 +126,7 @@ func decodeBackslash(text string) (r rune, size int) {
 	return '\\', 1
 }
 
-// decodeEntity reads what HTML escapes: "&#43;", "&#x2B;", "&amp;".
+// decodeEntity reads the escapes of HTML: "&#43;", "&#x2B;", "&amp;".
 func decodeEntity(text string) (r rune, size int) {
 	const longest = 10
 	end := strings.IndexByte(text[:min(len(text), longest)], ';') + 1
@@ -179,7 +179,7 @@ func indexParts(letters []letter) map[string][]int {
 }
 
 // markParts marks the letters of a text that are also in form, a secret. It removes
-// what it finds from the index: a part is marked once, however often it comes.
+// each part that it finds from the index, so that no part is marked twice.
 func markParts(secret []bool, index map[string][]int, form string) {
 	for i := 0; i+minPart <= len(form); i++ {
 		part := form[i : i+minPart]
