@@ -60,7 +60,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              subcommand,
-		RunE:              help,
+		RunE:              showHelp,
 		PersistentPreRunE: a.begin,
 	}
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")

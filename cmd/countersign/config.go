@@ -18,7 +18,7 @@ func (a *app) configCmd() *cobra.Command {
 		Use:   "config",
 		Short: "Find, show and check the configuration",
 		Args:  subcommand,
-		RunE:  help,
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",

@@ -43,7 +43,7 @@ func TestHelpNamesExitCodes(t *testing.T) {
 
 // TestHelpOfUnknownTopics wants a usage error and nothing on stdout.
 func TestHelpOfUnknownTopics(t *testing.T) {
-	for _, args := range [][]string{{"help", "nosuch"}, {"help", "key", "nosuch"}, {"completion", "tcsh"}, {"completion", "bash", "zsh"}} {
+	for _, args := range [][]string{{"help", "nosuch"}, {"help", "keychain#nosuch"}, {"help", "key", "nosuch"}, {"completion", "tcsh"}, {"completion", "bash", "zsh"}} {
 		null, err := os.Create(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -91,5 +91,30 @@ func TestVersion(t *testing.T) {
 	}
 	if got := version(); !strings.Contains(got, info.GoVersion) || !strings.Contains(got, info.Main.Version) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestHelpTopics wants a page, a section and the list of topics.
+func TestHelpTopics(t *testing.T) {
+	for topic, want := range map[string]string{
+		"keychain":        "# Keys in the operating system's keychain\n",
+		"keychain#no-bus": "### no-bus\n",
+		"exit-codes":      "## Exit codes\n",
+		"environment":     "## Environment variables\n",
+		"key":             "Make, show and move keys\n", // the command
+	} {
+		out, err := os.Create(t.TempDir() + "/out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, stderr := runHelp(t, out, "help", topic)
+		out.Close()
+		text, err := os.ReadFile(out.Name())
+		if err != nil || code != exitDone || stderr != "" || !strings.HasPrefix(string(text), want) {
+			t.Errorf("help %s: exit code %d, %s%v\n%.200s", topic, code, stderr, err, text)
+		}
+	}
+	if list := listTopics(); !strings.Contains(list, "\n  keychain ") || !strings.Contains(list, "\n  exit-codes ") {
+		t.Errorf("the list of topics is\n%s", list)
 	}
 }

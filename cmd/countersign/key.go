@@ -18,7 +18,7 @@ func (a *app) keyCmd() *cobra.Command {
 		Use:   "key",
 		Short: "Make, show and move keys",
 		Args:  subcommand,
-		RunE:  help,
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(
 		a.printsKey(a.keyGenerateCmd()), a.printsKey(a.keyShowCmd()), a.keyListCmd(),

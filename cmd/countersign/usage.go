@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/countersign/countersign/internal/help"
 	"github.com/countersign/countersign/internal/spelling"
 )
 
@@ -66,24 +67,49 @@ func addBuiltins(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		switch cmd.Name() {
 		case "help":
+			cmd.Use, cmd.Short = "help [COMMAND or TOPIC]", "Help about a command or a topic"
+			cmd.Long = "Show the help of a command or a topic. Without one, list the commands and the topics."
 			cmd.Run, cmd.RunE = nil, helpOn
 		case "completion":
-			cmd.Args, cmd.RunE = subcommand, help
+			cmd.Args, cmd.RunE = subcommand, showHelp
 		}
 	}
 }
 
-// helpOn shows the help of the command that args name.
+// helpOn shows the help of the command or of the topic that args name. Without args
+// it also lists the topics.
 func helpOn(cmd *cobra.Command, args []string) error {
 	found, rest, err := cmd.Root().Find(args)
-	if err != nil || len(rest) > 0 {
-		return usageError{fmt.Errorf("no help for %q: countersign --help lists the commands", strings.Join(args, " "))}
+	if err == nil && len(rest) == 0 {
+		found.InitDefaultHelpFlag()
+		err = found.Help()
+		if found == cmd.Root() {
+			cmd.Println(listTopics())
+		}
+		return err
 	}
-	found.InitDefaultHelpFlag()
-	return found.Help()
+	if len(args) > 1 {
+		return usageError{fmt.Errorf("no help for %q: countersign help lists commands and topics", shorten(strings.Join(args, " ")))}
+	}
+	text, err := help.Text(args[0])
+	if err != nil {
+		return usageError{fmt.Errorf("no help for %q: %w", shorten(args[0]), err)}
+	}
+	cmd.Print(text)
+	return nil
 }
 
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+func listTopics() string {
+	var list strings.Builder
+	list.WriteString("\nHelp topics:\n")
+	for _, topic := range help.Topics() {
+		fmt.Fprintf(&list, "  %-20s %s\n", topic.Name, topic.Title)
+	}
+	list.WriteString("\nUse \"countersign help TOPIC\" or \"countersign help TOPIC#SECTION\" for a topic.")
+	return list.String()
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // flagError improves an error about a flag. A value is never repeated: it may be a
 // passphrase.
