@@ -2,8 +2,9 @@ package keyring
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/countersign/countersign/signer"
 )
 
 const (
@@ -46,7 +47,10 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	go func() {
 		defer cancel()
 		defer func() { <-slot }()
-		done <- contain(limited, fn)
+		// Await returns a panic as an error. It waits for fn, because this context
+		// never ends.
+		val, err := signer.Await(context.WithoutCancel(limited), func() (T, error) { return fn(limited) })
+		done <- result[T]{val, err}
 	}()
 	timeUp := time.NewTimer(limit + grace)
 	defer timeUp.Stop()
@@ -58,18 +62,6 @@ func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, er
 	case <-timeUp.C:
 		return none, noAnswer(b.stores(), "no-answer", "nothing came within %v", limit)
 	}
-}
-
-// contain turns a panic into an error: fn runs on a goroutine of its own, where
-// no caller can recover from it.
-func contain[T any](ctx context.Context, fn func(context.Context) (T, error)) (r result[T]) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.err = fmt.Errorf("panic in the client of a key store: %v", p)
-		}
-	}()
-	val, err := fn(ctx)
-	return result[T]{val, err}
 }
 
 func (b *Backend) timeout() time.Duration {

@@ -122,9 +122,18 @@ func TestRunBoundsWhatHangs(t *testing.T) {
 func TestRunContainsPanics(t *testing.T) {
 	b := &Backend{}
 	for range 2 * maxHanging {
-		_, err := run(t.Context(), b, func(context.Context) (int, error) { panic("close of closed channel") })
+		_, err := run(t.Context(), b, func(context.Context) (int, error) {
+			closed := make(chan bool)
+			close(closed)
+			close(closed)
+			return 0, nil
+		})
 		if err == nil || !strings.Contains(err.Error(), "close of closed channel") || signer.IsAbsent(err) {
 			t.Errorf("run: got error %v, want one with the panic, which ends a search", err)
+		}
+		_, err = run(t.Context(), b, func(context.Context) (int, error) { panic("a secret") })
+		if err == nil || strings.Contains(err.Error(), "secret") || signer.IsAbsent(err) {
+			t.Errorf("run: got error %v, want one without the value of the panic, which ends a search", err)
 		}
 	}
 }
