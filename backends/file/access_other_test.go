@@ -42,10 +42,9 @@ func TestAccess(t *testing.T) {
 		if openErr == nil {
 			continue
 		}
-		_, command, _ := strings.Cut(openErr.Error(), "run: ")
-		command, _, _ = strings.Cut(command, " (")
-		if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
+		hint, _ := signer.HintOf(openErr)
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", hint.Do).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", hint.Do, err, out)
 		}
 		checkOpens(t, path, pub)
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -149,14 +150,15 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	if target, err := os.Readlink(path); err == nil {
-		return fmt.Errorf("%s is a symbolic link to %s: delete that, then remove the link", path, target)
+		err := fmt.Errorf("%s is a symbolic link to %s", printable.Text(path), printable.Text(target))
+		return signer.WithHint(err, signer.Hint{Do: "delete the key that it leads to, then remove the link"})
 	}
 	data, _, err := keyfile.Read(path)
 	if err != nil {
 		return err
 	}
 	if !isPrivate(data) {
-		return fmt.Errorf("%s (%d bytes) is no private key: it was left as it is", path, len(data))
+		return fmt.Errorf("%s (%d bytes) is no private key: it was left as it is", printable.Text(path), len(data))
 	}
 	if s, err := signer.Parse(ctx, data, nil); err == nil && isPublicHalf(path+".pub", s.PublicKey()) {
 		if err := os.Remove(path + ".pub"); err != nil {
@@ -166,5 +168,5 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	if err := os.Remove(path); err != nil {
 		return denied(err)
 	}
-	return syncDir(filepath.Dir(path))
+	return printable.Error(syncDir(filepath.Dir(path)))
 }

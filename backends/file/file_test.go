@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,6 +26,12 @@ func tempDir(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
+}
+
+// told returns an error and its remedy as a person reads them.
+func told(err error) string {
+	hint, _ := signer.HintOf(err)
+	return fmt.Sprintf("%v: %s", err, hint.Do)
 }
 
 func newKey(t *testing.T) ed25519.PrivateKey {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,5 +157,19 @@ func TestListNothing(t *testing.T) {
 	}
 	if _, err := (&file.Backend{Dir: "key"}).List(t.Context()); err == nil {
 		t.Error("List of a file: no error")
+	}
+}
+
+// A configuration that names a file as the folder is told so.
+func TestListFolderThatIsAFile(t *testing.T) {
+	path := filepath.Join(tempDir(t), "key")
+	writeKey(t, path)
+	_, err := (&file.Backend{Dir: path}).List(t.Context())
+	if err == nil || err.Error() != "the key folder "+path+" is a file" || !strings.Contains(told(err), "name the folder that contains it") {
+		t.Errorf("List = %v", told(err))
+	}
+	below := filepath.Join(path, "folder") // as in the home directory /dev/null of a service
+	if infos, err := (&file.Backend{Dir: below}).List(t.Context()); err != nil || infos != nil {
+		t.Errorf("List of a folder below a file = %v, %v", infos, err)
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -23,8 +25,13 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // on Windows, ReadDir says so of a file too
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // ENOTDIR: a service's home is /dev/null
+		return nil, nil
+	case err == nil && !info.IsDir():
+		err := fmt.Errorf("the key folder %s is a file", printable.Text(dir))
+		return nil, signer.WithHint(err, signer.Hint{Do: "name the folder that contains it", See: "configuration#file"})
 	}
 	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -66,6 +67,7 @@ func (b *Backend) encrypt(ctx context.Context, path string, key crypto.Signer, c
 	if b.NewPassphrase == nil {
 		return ssh.MarshalPrivateKey(key, comment)
 	}
+	path = printable.Text(path)
 	passphrase, err := b.NewPassphrase(ctx, "new passphrase for key file "+path)
 	if err != nil {
 		return nil, fmt.Errorf("new passphrase for key file %s: %w", path, err)

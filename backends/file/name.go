@@ -29,7 +29,8 @@ func (b *Backend) locate(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	if os.IsPathSeparator(name[len(name)-1]) {
-		return "", fmt.Errorf("%w: it ends as a directory does; add the name of the key file", signer.ErrName)
+		err := fmt.Errorf("%w: it ends as a directory does", signer.ErrName)
+		return "", signer.WithHint(err, signer.Hint{Do: "add the name of the key file"})
 	}
 	path, err := expand(name)
 	if err != nil || b.Dir == "" || isRooted(path) {
@@ -62,11 +63,13 @@ func expand(name string) (string, error) {
 		return name, nil
 	}
 	if rest != "" && !os.IsPathSeparator(rest[0]) {
-		return "", fmt.Errorf("%w: the home directory of another user is not looked up: give its path (or put ./ before a file's name that starts with ~)", signer.ErrName)
+		err := fmt.Errorf("%w: the home directory of another user is not looked up", signer.ErrName)
+		return "", signer.WithHint(err, signer.Hint{Do: "give its path, or put ./ before the name of a file that starts with ~"})
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("%w: no home directory for ~: %w: set HOME or give an absolute path", signer.ErrUnavailable, err)
+		err := fmt.Errorf("%w: no home directory for ~: %w", signer.ErrUnavailable, err)
+		return "", signer.WithHint(err, signer.Hint{Do: "set HOME, or give an absolute path"})
 	}
 	return filepath.Join(home, rest), nil
 }

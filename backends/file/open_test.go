@@ -72,11 +72,11 @@ func TestOpenRefuses(t *testing.T) {
 				continue
 			}
 			for _, want := range append(tt.want, path) {
-				if !strings.Contains(err.Error(), want) {
+				if !strings.Contains(told(err), want) {
 					t.Errorf("%s(%s) = %v, want %q in it", op, path, err, want)
 				}
 			}
-			if advises := strings.Contains(err.Error(), "use "+dir); advises != (tt.name == "good.pub") {
+			if advises := strings.Contains(told(err), "use "+dir); advises != (tt.name == "good.pub") {
 				t.Errorf("%s(%s) = %v: does it name another file to use?", op, path, err)
 			}
 			if tt.is != nil && !errors.Is(err, tt.is) || tt.is == nil && (errors.Is(err, signer.ErrNotFound) || errors.Is(err, signer.ErrInsecure)) {
@@ -125,7 +125,7 @@ func TestHome(t *testing.T) {
 		os.Unsetenv(variable)
 		checkOpens(t, path, s.PublicKey())
 		_, err := b.Open(t.Context(), "~/.ollama/id_ed25519")
-		if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(err.Error(), "give an absolute path") {
+		if !errors.Is(err, signer.ErrUnavailable) || !strings.Contains(told(err), "give an absolute path") {
 			t.Errorf("Open without a home directory: %v", err)
 		}
 	})

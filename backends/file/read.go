@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -19,7 +20,7 @@ import (
 func load(path string) ([]byte, keyfile.Snapshot, error) {
 	data, snapshot, err := keyfile.Read(path)
 	if errors.Is(err, signer.ErrNotFound) {
-		return nil, snapshot, fmt.Errorf("%w: generate or import a key there, or name another file", err)
+		return nil, snapshot, signer.WithHint(err, signer.Hint{Do: "generate or import a key there, or name another file", See: "keys"})
 	}
 	if err != nil {
 		return nil, snapshot, err
@@ -37,7 +38,7 @@ func isPrivate(data []byte) bool { return bytes.Contains(data, []byte("PRIVATE K
 
 // invalid says which file could not be parsed or unlocked.
 func invalid(path string, size int, err error) error {
-	err = fmt.Errorf("key file %s (%d bytes): %w", path, size, err)
+	err = fmt.Errorf("key file %s (%d bytes): %w", printable.Text(path), size, err)
 	private, ok := strings.CutSuffix(path, ".pub")
 	if !ok {
 		return err
@@ -45,7 +46,7 @@ func invalid(path string, size int, err error) error {
 	if _, statErr := os.Stat(private); statErr != nil {
 		return err
 	}
-	return fmt.Errorf("%w: use %s", err, private)
+	return signer.WithHint(err, signer.Hint{Do: "use " + printable.Text(private)})
 }
 
 // passphraseFor asks for the passphrase of the key file at path.
@@ -54,7 +55,7 @@ func (b *Backend) passphraseFor(path string) signer.PassphraseFunc {
 		return nil
 	}
 	return func(ctx context.Context, prompt string) ([]byte, error) {
-		return b.Passphrase(ctx, prompt+" ("+path+")")
+		return b.Passphrase(ctx, prompt+" ("+printable.Text(path)+")")
 	}
 }
 
@@ -71,7 +72,7 @@ func (f *fileSigner) PublicKey() ssh.PublicKey { return f.s.PublicKey() }
 func (f *fileSigner) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 	sig, err := f.s.Sign(ctx, msg)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", f.path, err)
+		return nil, fmt.Errorf("key file %s: %w", printable.Text(f.path), err)
 	}
 	return sig, nil
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -67,10 +68,10 @@ func write(path string, private, public []byte, pubThere bool) error {
 	}
 	if !pubThere {
 		if err := place(pubTemp.Name(), path+".pub"); err != nil {
-			return fmt.Errorf("key file %s is written, its public half is not: %w", path, err)
+			return fmt.Errorf("key file %s is written, its public half is not: %w", printable.Text(path), printable.Error(err))
 		}
 	}
-	return syncDir(dir)
+	return printable.Error(syncDir(dir))
 }
 
 // checkFree returns ErrExists if there is anything at path, or at path.pub
@@ -80,7 +81,7 @@ func checkFree(path string, pub ssh.PublicKey) (pubThere bool, err error) {
 	_, pubErr := os.Lstat(path + ".pub")
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return false, taken(path)
+		return false, existsError(path)
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	case errors.Is(pubErr, fs.ErrNotExist):
@@ -88,14 +89,18 @@ func checkFree(path string, pub ssh.PublicKey) (pubThere bool, err error) {
 	case isPublicHalf(path+".pub", pub):
 		return true, nil
 	}
-	return false, fmt.Errorf("%w: %s.pub, the public half of another: move it away, or choose another name", signer.ErrExists, path)
+	err = fmt.Errorf("%w: %s.pub, the public half of another key", signer.ErrExists, printable.Text(path))
+	return false, signer.WithHint(err, signer.Hint{Do: "move it away, or choose another name"})
 }
 
-func taken(path string) error {
+// existsError returns ErrExists, which names path and the target of a link there.
+func existsError(path string) error {
+	shown := printable.Text(path)
 	if target, err := os.Readlink(path); err == nil {
-		return fmt.Errorf("%w: %s is a symbolic link to %s: choose another name, or remove the link", signer.ErrExists, path, target)
+		err := fmt.Errorf("%w: %s is a symbolic link to %s", signer.ErrExists, shown, printable.Text(target))
+		return signer.WithHint(err, signer.Hint{Do: "choose another name, or remove the link"})
 	}
-	return fmt.Errorf("%w: %s: choose another name, or delete it first", signer.ErrExists, path)
+	return signer.WithHint(fmt.Errorf("%w: %s", signer.ErrExists, shown), signer.Hint{Do: "choose another name, or delete it first"})
 }
 
 // checkHidden refuses a file system without permissions, such as FAT.
@@ -106,7 +111,8 @@ func checkHidden(temp string) error {
 	}
 	err = access.CheckReaders("key file", temp, info)
 	if errors.Is(err, signer.ErrInsecure) {
-		return fmt.Errorf("%w: the file system of %s cannot hide a file from others: choose another directory", signer.ErrInsecure, filepath.Dir(temp))
+		err := fmt.Errorf("%w: the file system of %s cannot hide a file from others", signer.ErrInsecure, printable.Text(filepath.Dir(temp)))
+		return signer.WithHint(err, signer.Hint{Do: "choose another directory"})
 	}
 	return err
 }
@@ -120,7 +126,7 @@ func place(temp, path string) error {
 		err = os.Link(temp, path)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return taken(path)
+		return existsError(path)
 	}
 	return err
 }
@@ -148,10 +154,11 @@ func makeDir(dir string) error {
 	return syncDir(parent)
 }
 
-// denied marks the errors of who may not write there.
+// denied marks an error of package os that says that the user may not write.
 func denied(err error) error {
+	shown := printable.Error(err)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w: %w", signer.ErrDenied, err)
+		return fmt.Errorf("%w: %w", signer.ErrDenied, shown)
 	}
-	return err
+	return shown
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
@@ -22,6 +23,20 @@ func CheckReaders(kind, path string, info fs.FileInfo) error {
 	if !ok || int(stat.Uid) != os.Geteuid() || mode&0o077 == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s %s is open to others (mode %04o): run: chmod 600 %s (for a mounted Kubernetes secret, set defaultMode: 0400)",
-		signer.ErrInsecure, kind, path, mode, shell.Quote(path))
+	err := fmt.Errorf("%w: %s %s is open to others (mode %04o)", signer.ErrInsecure, kind, printable.Text(path), mode)
+	return signer.WithHint(err, signer.Hint{Do: narrow(kind, path)})
+}
+
+// narrow returns the action that leaves a file to its owner. A mounted secret may be
+// read-only, and the file systems of Windows have no modes to change.
+func narrow(kind, path string) string {
+	word := shell.Quote(path)
+	if !hasFixedModes(path) {
+		return "chmod 600 " + word
+	}
+	action := "use a copy, because the mode of this file cannot be changed: install -m 600 " + word + " NEW"
+	if kind == "key file" {
+		action += "; a mounted secret can stay: set OLLAMA_KEY_FILE to its path and use env:OLLAMA_KEY"
+	}
+	return action
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/windows"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -17,7 +18,7 @@ func CheckReaders(kind, path string, _ fs.FileInfo) error {
 	descriptor, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
-		return fmt.Errorf("reading the permissions of %s %s: %w", kind, path, err)
+		return fmt.Errorf("reading the permissions of %s %s: %w", kind, printable.Text(path), err)
 	}
 	me, err := CurrentUser()
 	if err != nil {
@@ -31,8 +32,11 @@ func CheckReaders(kind, path string, _ fs.FileInfo) error {
 	if err != nil || other == "" {
 		return err
 	}
-	return fmt.Errorf(`%w: %s %s is open to %s: run: icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`,
-		signer.ErrInsecure, kind, path, other, path, me, other)
+	err = fmt.Errorf("%w: %s %s is open to %s", signer.ErrInsecure, kind, printable.Text(path), other)
+	if !printable.IsSafe(path) {
+		return signer.WithHint(err, signer.Hint{Do: "use a copy in your profile, under a name that can be printed"})
+	}
+	return signer.WithHint(err, signer.Hint{Do: fmt.Sprintf(`icacls "%s" /inheritance:r /grant:r *%s:F /remove:g *%s`, path, me, other)})
 }
 
 // CurrentUser returns the SID of the user of this process.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
@@ -36,9 +37,11 @@ func CheckWriters(kind, path string) error {
 		}
 		start = dir + "/" + path // filepath.Join would remove "link/.." as if link were a directory
 	}
-	w := walk{file: kind + " " + path, kind: kind}
+	w := walk{file: kind + " " + printable.Text(path), kind: kind}
 	return w.follow(start)
 }
+
+const useCopy = "use a copy in a directory of your own, in which only you can write"
 
 // A walk follows a path from the root as the system does, one entry at a time.
 type walk struct {
@@ -64,7 +67,7 @@ func (w *walk) follow(path string) error {
 			continue
 		}
 		if w.links++; w.links > maxLinks {
-			return &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
+			return printable.Error(&fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP})
 		}
 		if filepath.IsAbs(target) {
 			dir = "/"
@@ -78,7 +81,7 @@ func (w *walk) follow(path string) error {
 func (w *walk) check(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return err
+		return printable.Error(err)
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -86,8 +89,9 @@ func (w *walk) check(path string) error {
 	}
 	uid := os.Geteuid()
 	if owner := int(stat.Uid); owner != uid && owner != 0 {
-		return fmt.Errorf("%w: %s belongs to another user (uid %d), who can replace %s: use a copy in a directory of your own",
+		err := fmt.Errorf("%w: %s belongs to another user (uid %d), who can replace %s",
 			signer.ErrInsecure, w.describe(path, info), owner, w.file)
+		return signer.WithHint(err, signer.Hint{Do: useCopy})
 	}
 	if !writable(path, info, int(stat.Gid)) {
 		return nil
@@ -96,13 +100,14 @@ func (w *walk) check(path string) error {
 	if info.IsDir() {
 		problem = fmt.Errorf("%w, who can replace %s", problem, w.file)
 	}
-	if int(stat.Uid) != uid { // it is root's
-		return fmt.Errorf("%w: use a copy in a directory of your own", problem)
+	if int(stat.Uid) != uid || hasFixedModes(path) { // it is root's, or chmod has no effect
+		return signer.WithHint(problem, signer.Hint{Do: useCopy})
 	}
-	return fmt.Errorf("%w: run: chmod go-w %s", problem, shell.Quote(path))
+	return signer.WithHint(problem, signer.Hint{Do: "chmod go-w " + shell.Quote(path)})
 }
 
 func (w *walk) describe(path string, info fs.FileInfo) string {
+	path = printable.Text(path)
 	switch {
 	case info.IsDir():
 		return "directory " + path

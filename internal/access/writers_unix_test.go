@@ -4,6 +4,7 @@ package access_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -69,6 +70,12 @@ func (tr tree) giveAway(name string) {
 	tr.must(os.Lchown(tr.path(name), stranger, -1))
 }
 
+// told returns an error and its remedy as a person reads them.
+func told(err error) string {
+	hint, _ := signer.HintOf(err)
+	return fmt.Sprintf("%v: %s", err, hint.Do)
+}
+
 func TestCheckWriters(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -78,11 +85,11 @@ func TestCheckWriters(t *testing.T) {
 	}{
 		{"only the user's", func(tr tree) { tr.dir("a", 0o700); tr.file("a/file", 0o600) }, "a/file", ""},
 		{"readable by all", func(tr tree) { tr.dir("a", 0o755); tr.file("a/file", 0o644) }, "a/file", ""},
-		{"a file that others can write", func(tr tree) { tr.dir("a", 0o755); tr.file("a/file", 0o602) }, "a/file", "key file ROOT/a/file can be changed by others (mode 0602): run: chmod go-w ROOT/a/file"},
-		{"a sticky file that others can write", func(tr tree) { tr.dir("a", 0o755); tr.file("a/file", 0o602|os.ModeSticky) }, "a/file", "run: chmod go-w ROOT/a/file"},
-		{"an open directory", func(tr tree) { tr.dir("a", 0o777); tr.file("a/file", 0o644) }, "a/file", "directory ROOT/a can be changed by others (mode 0777), who can replace key file ROOT/a/file: run: chmod go-w ROOT/a"},
-		{"an open directory far above", func(tr tree) { tr.dir("a/b/c", 0o700); tr.dir("a", 0o777); tr.file("a/b/c/file", 0o600) }, "a/b/c/file", "run: chmod go-w ROOT/a"},
-		{"a path to quote", func(tr tree) { tr.dir("a b", 0o777); tr.file("a b/file", 0o644) }, "a b/file", "run: chmod go-w 'ROOT/a b'"},
+		{"a file that others can write", func(tr tree) { tr.dir("a", 0o755); tr.file("a/file", 0o602) }, "a/file", "key file ROOT/a/file can be changed by others (mode 0602): chmod go-w ROOT/a/file"},
+		{"a sticky file that others can write", func(tr tree) { tr.dir("a", 0o755); tr.file("a/file", 0o602|os.ModeSticky) }, "a/file", "chmod go-w ROOT/a/file"},
+		{"an open directory", func(tr tree) { tr.dir("a", 0o777); tr.file("a/file", 0o644) }, "a/file", "directory ROOT/a can be changed by others (mode 0777), who can replace key file ROOT/a/file: chmod go-w ROOT/a"},
+		{"an open directory far above", func(tr tree) { tr.dir("a/b/c", 0o700); tr.dir("a", 0o777); tr.file("a/b/c/file", 0o600) }, "a/b/c/file", "chmod go-w ROOT/a"},
+		{"a path to quote", func(tr tree) { tr.dir("a b", 0o777); tr.file("a b/file", 0o644) }, "a b/file", "chmod go-w 'ROOT/a b'"},
 		{"a sticky directory", func(tr tree) { tr.dir("a", 0o777|os.ModeSticky); tr.file("a/file", 0o600) }, "a/file", ""},
 		{"a file of another user", func(tr tree) { tr.file("file", 0o600); tr.giveAway("file") }, "file", "key file ROOT/file belongs to another user (uid 12345)"},
 		{"another user's file in a sticky directory", func(tr tree) { tr.dir("a", 0o777|os.ModeSticky); tr.file("a/file", 0o600); tr.giveAway("a/file") }, "a/file", "key file ROOT/a/file belongs"},
@@ -153,7 +160,7 @@ func TestCheckWriters(t *testing.T) {
 				return
 			}
 			want := strings.ReplaceAll(tt.want, "ROOT", tr.root)
-			if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), want) {
+			if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(told(err), want) {
 				t.Errorf("got %v\nwant %s", err, want)
 			}
 		})
@@ -238,9 +245,9 @@ func TestCheckWritersRemedy(t *testing.T) {
 		if !errors.Is(err, signer.ErrInsecure) {
 			t.Fatal(err)
 		}
-		_, command, _ := strings.Cut(err.Error(), "run: ")
-		if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
+		hint, _ := signer.HintOf(err)
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", hint.Do).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", hint.Do, err, out)
 		}
 	}
 	if err := access.CheckWriters("key file", path); err != nil {
@@ -260,7 +267,7 @@ func TestCheckWritersOfGroups(t *testing.T) {
 	}
 	for _, name := range []string{"a/file", "a"} {
 		tr.must(os.Lchown(tr.path(name), -1, stranger))
-		if err := access.CheckWriters("key file", tr.path("a/file")); !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), "chmod go-w "+tr.path(name)) {
+		if err := access.CheckWriters("key file", tr.path("a/file")); !errors.Is(err, signer.ErrInsecure) || !strings.Contains(told(err), "chmod go-w "+tr.path(name)) {
 			t.Errorf("%s of another group: %v", name, err)
 		}
 		tr.must(os.Lchown(tr.path(name), -1, 0))
@@ -285,12 +292,12 @@ func TestCheckWritersAsNobody(t *testing.T) {
 		t.Errorf("a file of its own: %v", err)
 	}
 	tr.file("open", 0o602)
-	if err := access.CheckWriters("key file", tr.path("open")); err == nil || !strings.Contains(err.Error(), "run: chmod go-w") {
+	if err := access.CheckWriters("key file", tr.path("open")); err == nil || !strings.Contains(told(err), "chmod go-w") {
 		t.Errorf("a file of its own that others can write: %v", err)
 	}
 	if path := os.Getenv("COUNTERSIGN_TEST_FILE"); path != "" { // started by root
 		err := access.CheckWriters("key file", path)
-		if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), "mode 0777") || strings.Contains(err.Error(), "chmod") {
+		if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), "mode 0777") || strings.Contains(told(err), "chmod") {
 			t.Errorf("in root's open directory: %v", err)
 		}
 		tr.file("shared", 0o664) // the group nogroup is no private one

@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -25,10 +27,10 @@ func Read(path string) ([]byte, Snapshot, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err != nil {
-		return nil, Snapshot{}, err
+		return nil, Snapshot{}, printable.Error(err)
 	}
 	if len(data) > MaxSize {
-		return nil, Snapshot{}, fmt.Errorf("%s is no key: it has more than %d bytes", path, MaxSize)
+		return nil, Snapshot{}, fmt.Errorf("%s is no key: it has more than %d bytes", printable.Text(path), MaxSize)
 	}
 	return data, Snapshot{path, info}, nil
 }
@@ -60,7 +62,9 @@ func open(path string) (*os.File, fs.FileInfo, error) {
 }
 
 func checkRegular(path string, info fs.FileInfo) error {
-	switch mode := info.Mode(); {
+	mode := info.Mode()
+	path = printable.Text(path)
+	switch {
 	case mode.IsRegular():
 		return nil
 	case mode.IsDir():
@@ -72,15 +76,18 @@ func checkRegular(path string, info fs.FileInfo) error {
 	}
 }
 
-// explain relies on fs.PathError to name the path.
+// explain marks an error of package os, which names the path. There is no file
+// below something that is no directory, such as the home directory /dev/null of a
+// service.
 func explain(err error) error {
+	shown := printable.Error(err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %w", signer.ErrNotFound, err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %w", signer.ErrNotFound, shown)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: %w", signer.ErrDenied, err)
+		return fmt.Errorf("%w: %w", signer.ErrDenied, shown)
 	}
-	return err
+	return shown
 }
 
 // A Snapshot remembers which file was read.

@@ -22,6 +22,12 @@ const maxLine = 2000
 // than 500 characters is cut and ends in "...".
 func Text(s string) string { return strings.TrimSpace(escape(s, maxLength)) }
 
+// IsSafe reports whether s is safe to print as it is: it is UTF-8, and Text would
+// escape no character of it.
+func IsSafe(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
+}
+
 // Lines returns s with the escapes of Text in each line. It is for a program's own
 // message, in which all foreign text went through Text already: a second barrier,
 // with 2000 characters for a line.
