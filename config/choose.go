@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // keyVariable names the key to use, as the flag --key does.
@@ -44,7 +45,7 @@ func (s Source) String() string {
 	case FromBuiltIn:
 		return "the built-in order"
 	}
-	return fmt.Sprintf("%s:%d", s.File, s.Line)
+	return fmt.Sprintf("%s:%d", printable.Text(s.File), s.Line)
 }
 
 // A Candidate is a key that may be used.

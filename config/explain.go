@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/spelling"
 	"github.com/countersign/countersign/signer"
 )
@@ -54,7 +55,7 @@ func (e Explanation) String() string {
 
 // String returns the reference and where it is written.
 func (t Tried) String() string {
-	return cmp.Or(t.Ref, "a malformed reference") + ", from " + t.Source.String()
+	return cmp.Or(printable.Text(t.Ref), "a malformed reference") + ", from " + t.Source.String()
 }
 
 // Open opens the first candidate that is there, as [signer.First] does, or the

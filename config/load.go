@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/signer"
 )
 
 // variable names the configuration file.
@@ -26,7 +28,9 @@ type Error struct {
 	Msg  string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg) }
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s:%d: %s", printable.Text(e.File), e.Line, e.Msg)
+}
 
 // Path returns where the configuration file is, or should be: what
 // COUNTERSIGN_CONFIG names, or else countersign/config.toml in
@@ -76,7 +80,8 @@ func Load() (*Config, error) {
 	case named:
 		return nil, fmt.Errorf("configuration file named by %s: %w", variable, err)
 	}
-	return nil, fmt.Errorf("configuration file: %w: make it readable, or set %s to another file (%s for none)", err, variable, os.DevNull)
+	err = fmt.Errorf("configuration file: %w", err)
+	return nil, signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("make it readable, or set %s to another file (%s for none)", variable, os.DevNull)})
 }
 
 // ReadFile reads the configuration file at path, wherever that is. Its errors
@@ -93,21 +98,21 @@ func ReadFile(path string) (*Config, error) {
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, printable.Error(err)
 	}
 	if info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
-		return nil, fmt.Errorf("%s is no file but a pipe or a socket", path)
+		return nil, fmt.Errorf("%s is no file but a pipe or a socket", printable.Text(path))
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, printable.Error(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err == nil && len(data) > maxSize {
-		err = fmt.Errorf("%s is no configuration: it has more than %d bytes", path, maxSize)
+		err = fmt.Errorf("%s is no configuration: it has more than %d bytes", printable.Text(path), maxSize)
 	}
-	return data, err
+	return data, printable.Error(err)
 }
 
 // isMissing knows that services have /dev/null for a home.

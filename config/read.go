@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // A reader goes through a file from top to bottom. Only the library's parser
@@ -94,7 +96,7 @@ func (r *reader) syntaxError(data []byte, err error) {
 		bytes.ContainsAny(header, "/:") && !bytes.ContainsAny(header, `"'`) {
 		text += `: a name with "/" or ":" is in quotes, as in [platform."linux/arm64"]`
 	}
-	r.errorf(line, "not TOML: %s", text)
+	r.errorf(line, "not TOML: %s", printable.Text(text))
 }
 
 // path returns the parts of a dotted key and the line that it is in.

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // testdata/bad.txtar holds files, each followed by what is said of it.
@@ -40,6 +42,47 @@ func TestBadFiles(t *testing.T) {
 		if err := os.WriteFile("testdata/bad.txtar", txtar.Format(archive), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Nothing in a file, and no name of a file, writes to the terminal through an
+// error or an explanation.
+func TestErrorsArePrintable(t *testing.T) {
+	const evil = `\u001b[31m\u202e\u009b`
+	name := "\x1b[31m\u202e.toml"
+	for _, text := range []string{
+		`"` + evil + `" = 1`,
+		`"` + evil + "\" = 1\n\"" + evil + `" = 2`,
+		`["` + evil + "\"]\n[\"" + evil + `"]`,
+		`"` + evil + "\" = 1\n[\"" + evil + `"]`,
+		`"` + evil + "\".a = 1\n[\"" + evil + `"]`,
+		`platform."` + evil + `".keys = ["env:A"]`,
+		`registry."` + evil + `".keys = ["env:A"]`,
+		`keyring.stores = ["` + evil + `"]`,
+		`keys = ["` + evil + `:x", "env:` + evil + `"]`,
+		"[registry.h]\nrealms = [\"" + evil + `"]`,
+		"[\u202e]",
+		"a = \u202e\u001b",
+		"\x1b[31m",
+	} {
+		_, err := config.Parse([]byte(text), name)
+		for line := range strings.Lines(fmt.Sprint(err)) {
+			if line = strings.TrimSuffix(line, "\n"); err == nil || !printable.IsSafe(line) {
+				t.Errorf("%q: %q", text, line)
+			}
+		}
+	}
+	c, err := config.Parse([]byte(`keys = ["file:\u202e"]`), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, e, _ := c.Choose(config.Query{}).Open(t.Context(), c.Backends())
+	if got := e.Tried[0].String(); !printable.IsSafe(got) {
+		t.Errorf("%q", got)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if _, err := config.ReadFile(path); err == nil || !printable.IsSafe(err.Error()) {
+		t.Errorf("an absent file: %q", err)
 	}
 }
 

@@ -85,7 +85,7 @@ func (a *app) warnOfWriters(c *config.Config) {
 // command goes on, because in some containers that is intended.
 func (a *app) warnOf(err error) {
 	if errors.Is(err, signer.ErrInsecure) {
-		a.note("countersign: warning: %v\n", err)
+		a.note("countersign: warning: %v\n  %s\n", err, hintLine(err))
 	}
 }
 

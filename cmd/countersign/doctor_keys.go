@@ -60,7 +60,8 @@ func (d *doctor) unusable(c check, e config.Explanation, err error) finding {
 		return c.found(stateProblem, "there is none: countersign whoami tells where it was looked for",
 			"name yours in COUNTERSIGN_KEY or in the configuration (docs/configuration.md), or make one: countersign key generate file:~/.ollama/id_ed25519")
 	}
-	return d.locked(c.failed(stateProblem, fmt.Errorf("%s: %s", last, last.Reason)), err)
+	hint, _ := signer.HintOf(err)
+	return d.locked(c.failed(stateProblem, signer.WithHint(fmt.Errorf("%s: %s", last, last.Reason), hint)), err)
 }
 
 // locked makes light of a key that is locked where somebody can unlock it.
