@@ -171,7 +171,7 @@ func (c *Client) failure(want *tokenRequest, id keyID, err error) *Error {
 	if e.Registry != "" {
 		return e // another caller of the same exchange may have it too
 	}
-	e.Registry, e.Realm, e.Scope = want.registry.String(), want.realmText, want.scope
+	e.Registry, e.Realm, e.Scope, e.tolerated = want.registry.String(), want.realmText, want.scope, want.tolerated
 	e.Key, e.Ref = id.fingerprint, id.ref
 	return c.clean(e)
 }

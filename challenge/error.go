@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/printable"
 )
 
 // Causes that an [Error] wraps, besides ErrRealm, those of package signer and
@@ -43,6 +45,7 @@ type Error struct {
 	// far enough to be the cause.
 	Skew time.Duration
 
+	tolerated []string      // mistakes in the server's challenge
 	temporary bool          // another try may succeed
 	after     time.Duration // how long the server wants us to wait
 }
@@ -73,6 +76,9 @@ func (e *Error) Error() string {
 	}
 	if e.after > 0 {
 		fmt.Fprintf(&b, "; the server asks to wait %v", e.after)
+	}
+	if len(e.tolerated) > 0 {
+		fmt.Fprintf(&b, "; also, the server's challenge has mistakes: %s", printable.Text(strings.Join(e.tolerated, ", ")))
 	}
 	switch {
 	case e.Skew.Abs() > maxCorrection: // Err tells both times

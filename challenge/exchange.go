@@ -162,12 +162,12 @@ func (x *exchange) read(resp *http.Response) (Token, *Error) {
 	case len(body) > maxReply:
 		e.Err = fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReply)
 		return Token{}, e
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode < 200 || resp.StatusCode >= 300:
 		return Token{}, x.refusal(resp, body)
 	}
 	t, err := readToken(body, resp.Header, x.client.now())
 	if err != nil {
-		e.Err = foreignError(err, nil)
+		e.Err, e.Server = foreignError(err, nil), serverText(resp.StatusCode, body)
 		return Token{}, e
 	}
 	x.client.secrets.add(t.secret())
@@ -207,8 +207,12 @@ func (x *exchange) refusal(resp *http.Response, body []byte) *Error {
 	e := &Error{Op: "get token", Status: resp.StatusCode, Server: serverText(resp.StatusCode, body), Err: ErrReply}
 	now := x.client.now()
 	switch s := resp.StatusCode; {
-	case s == http.StatusBadRequest, s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusNotFound:
-		e.Err, e.Skew = ErrRejected, skew(resp.Header, now)
+	case s == http.StatusNotFound:
+		e.Err = fmt.Errorf("%w: there is no token endpoint at this URL", ErrReply)
+	case s >= 400 && s < 500 && isHTML(resp.Header, body):
+		e.Err = fmt.Errorf("%w: an HTML page, perhaps from a proxy, and not the reply of a token endpoint", ErrReply)
+	case s == http.StatusBadRequest, s == http.StatusUnauthorized, s == http.StatusForbidden:
+		e.Err, e.Skew = rejection(resp.Header, body), skew(resp.Header, now)
 		if e.Skew.Abs() > maxCorrection {
 			e.Err = fmt.Errorf("%w: the server's clock shows %s and this machine's clock shows %s: no ts is signed that is more than %v from this machine's clock",
 				ErrRejected, now.Add(e.Skew).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), maxCorrection)

@@ -108,8 +108,9 @@ type tokenRequest struct {
 	realm     *url.URL
 	realmText string
 	service   string
-	scope     string // as the challenge has it
-	id        string // of all requests for the same token
+	scope     string   // as the challenge has it
+	tolerated []string // mistakes in the challenge
+	id        string   // of all requests for the same token
 }
 
 // newTokenRequest applies the policy to ch, a challenge to r.
@@ -130,14 +131,14 @@ func (c *Client) newTokenRequest(ctx context.Context, ch Challenge, r callerRequ
 	if err != nil {
 		return nil, c.refuse(ctx, ch, r, &Error{Op: "check realm", Err: err})
 	}
-	want := tokenRequest{registry: r.origin, realm: realm, realmText: realm.String(), service: ch.Get("service")}.withScope(ch.Get("scope"))
+	want := tokenRequest{registry: r.origin, realm: realm, realmText: realm.String(), service: ch.Get("service"), tolerated: ch.Tolerated}.withScope(ch.Get("scope"))
 	c.tell(ctx, challenged, want.event(keyID{}))
 	return want, nil
 }
 
 // refuse completes e with the parameters of ch.
 func (c *Client) refuse(ctx context.Context, ch Challenge, r callerRequest, e *Error) *Error {
-	e.Registry, e.Realm, e.Scope = r.origin.String(), ch.Get("realm"), ch.Get("scope")
+	e.Registry, e.Realm, e.Scope, e.tolerated = r.origin.String(), ch.Get("realm"), ch.Get("scope"), ch.Tolerated
 	c.clean(e)
 	c.tell(ctx, refused, Event{Registry: e.Registry, Realm: e.Realm, Service: ch.Get("service"), Scope: e.Scope, Err: e})
 	return e

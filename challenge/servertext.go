@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"html"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -125,6 +127,30 @@ func elementOf(page, name string) string {
 		return ""
 	}
 	return strings.Join(strings.Fields(html.UnescapeString(page[open+1:end])), " ")
+}
+
+// rejection returns ErrRejected, with the reason if that is the scope (RFC 6750, section
+// 3.1, and RFC 6749, section 5.2).
+func rejection(header http.Header, body []byte) error {
+	var reply struct {
+		Error any `json:"error"`
+	}
+	_ = json.Unmarshal(withoutBOM(body), &reply) // without it the header decides
+	reason, _ := reply.Error.(string)
+	if ch, err := Bearer(header); err == nil && ch.Get("error") != "" {
+		reason = ch.Get("error")
+	}
+	if reason == "insufficient_scope" || reason == "invalid_scope" {
+		return fmt.Errorf("%w: the key is not allowed to use this scope", ErrRejected)
+	}
+	return ErrRejected
+}
+
+// isHTML reports whether a reply is a page for people.
+func isHTML(header http.Header, body []byte) bool {
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	start := lowerASCII(string(bytes.TrimSpace(withoutBOM(body))))
+	return kind == "text/html" || strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html")
 }
 
 // withoutBOM removes the byte order mark that some servers put before JSON.

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -77,15 +80,15 @@ func (t Token) lifetime() time.Duration { return t.expires.Sub(t.from) }
 
 // readToken reads a token endpoint's reply as distribution's token
 // specification has it: token, or its alias access_token; expires_in, 60 s if
-// absent; issued_at.
+// absent or not readable, because the token is good all the same; issued_at.
 func readToken(body []byte, header http.Header, now time.Time) (*issued, error) {
 	var reply struct {
 		Token       string          `json:"token"`
 		AccessToken string          `json:"access_token"`
-		ExpiresIn   json.Number     `json:"expires_in"`
+		ExpiresIn   json.RawMessage `json:"expires_in"`
 		IssuedAt    json.RawMessage `json:"issued_at"`
 	}
-	if err := json.Unmarshal(body, &reply); err != nil {
+	if err := json.Unmarshal(withoutBOM(body), &reply); err != nil {
 		return nil, fmt.Errorf("%w: not the JSON of a token%s", ErrReply, syntaxOf(err))
 	}
 	value := reply.Token
@@ -95,10 +98,7 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 	if err := checkToken(value); err != nil {
 		return nil, err
 	}
-	lifetime, err := readLifetime(reply.ExpiresIn)
-	if err != nil {
-		return nil, err
-	}
+	lifetime := readLifetime(reply.ExpiresIn)
 	left := lifetime - age(reply.IssuedAt, header, lifetime, now)
 	field := []string{"Bearer " + value}
 	return &issued{
@@ -130,18 +130,19 @@ func checkToken(value string) error {
 	return nil
 }
 
-// readLifetime takes a number, also in quotes and with a fraction, as some
-// servers write it. A lifetime that is not positive is for a single request.
-func readLifetime(n json.Number) (time.Duration, error) {
-	if n == "" {
-		return defaultLifetime, nil
+// readLifetime reads seconds, also in quotes and with a fraction, and a duration such
+// as "300s". A token whose lifetime is not positive is good for a single request.
+func readLifetime(value json.RawMessage) time.Duration {
+	text := strings.Trim(string(value), `"`)
+	if d, err := time.ParseDuration(text); err == nil {
+		return min(max(d, 0), longestLifetime)
 	}
-	seconds, err := n.Float64()
-	if err != nil {
-		return 0, fmt.Errorf("%w: expires_in is no number", ErrReply)
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(seconds) {
+		return defaultLifetime
 	}
 	seconds = min(max(seconds, 0), longestLifetime.Seconds())
-	return time.Duration(seconds * float64(time.Second)), nil
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // age tells how long ago the token was issued, by the server's own clock (its

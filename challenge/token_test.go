@@ -75,6 +75,17 @@ func TestLifetime(t *testing.T) {
 		{"null", `{"token":"t","expires_in":null}`, nil, time.Minute},
 		{"in quotes", `{"token":"t","expires_in":"300"}`, nil, 5 * time.Minute},
 		{"with a fraction", `{"token":"t","expires_in":300.0}`, nil, 5 * time.Minute},
+		{"a duration", `{"token":"t","expires_in":"300s"}`, nil, 5 * time.Minute},
+		{"a longer duration", `{"token":"t","expires_in":"48h"}`, nil, longestLifetime},
+		{"a negative duration", `{"token":"t","expires_in":"-5m"}`, nil, 0},
+		{"empty", `{"token":"t","expires_in":""}`, nil, time.Minute},
+		{"true", `{"token":"t","expires_in":true}`, nil, time.Minute},
+		{"a word", `{"token":"t","expires_in":"soon"}`, nil, time.Minute},
+		{"not a number", `{"token":"t","expires_in":"NaN"}`, nil, time.Minute},
+		{"infinite", `{"token":"t","expires_in":"Inf"}`, nil, longestLifetime},
+		{"an object", `{"token":"t","expires_in":{"seconds":300}}`, nil, time.Minute},
+		{"a list", `{"token":"t","expires_in":[300]}`, nil, time.Minute},
+		{"a byte order mark", "\ufeff" + `{"token":"t","expires_in":300}`, nil, 5 * time.Minute},
 		{"zero: for one request", `{"token":"t","expires_in":0}`, nil, 0},
 		{"negative: for one request", `{"token":"t","expires_in":-1}`, nil, 0},
 		{"beyond any duration", `{"token":"t","expires_in":1e300}`, nil, longestLifetime},
@@ -105,7 +116,7 @@ func TestLifetime(t *testing.T) {
 func TestReadTokenRefuses(t *testing.T) {
 	for _, body := range []string{
 		"", "<html>", "[]", `"t"`, "null", "{}", `{"token":""}`, `{"token":1}`, `{"token":"a b"}`,
-		"{\"token\":\"a\\nb\"}", `{"token":"é"}`, `{"token":"t","expires_in":"soon"}`, `{"token":"t"`,
+		"{\"token\":\"a\\nb\"}", `{"token":"é"}`, `{"token":"t"`,
 	} {
 		if _, err := readToken([]byte(body), nil, time.Now()); !errors.Is(err, ErrReply) {
 			t.Errorf("%s: error %v, want ErrReply", body, err)

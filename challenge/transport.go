@@ -101,7 +101,7 @@ func (rt *roundTrip) expectedToken() (token Token, fresh bool, err error) {
 	case err != nil && ctx.Err() == nil:
 		rt.client.memory().dropTokenRequest(rt.resource)
 	}
-	if errors.Is(err, ErrRejected) {
+	if e := (*Error)(nil); errors.Is(err, ErrRejected) || errors.As(err, &e) && e.Status == http.StatusNotFound {
 		return Token{}, false, nil
 	}
 	return token, fresh, err
@@ -179,7 +179,7 @@ func (rt *roundTrip) freshTokenRefused(resp *http.Response, token Token) *Error 
 	defer drain(resp)
 	return rt.client.failure(token.request, token.keyID, &Error{
 		Op: "use token", Status: resp.StatusCode, Server: ServerText(resp),
-		Err: fmt.Errorf("%w: it does not accept the token that was just issued for this key", ErrRejected),
+		Err: fmt.Errorf("%w: it does not accept the token that was just issued for this key", rejection(resp.Header, nil)),
 	})
 }
 
