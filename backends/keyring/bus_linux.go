@@ -70,13 +70,14 @@ func busAddresses() ([]string, error) {
 	return []string{"unix:path=" + socket}, nil
 }
 
-// withoutGUID shortens an address for an error: a dead bus has no use for its id.
+// withoutGUID shortens an address for an error by the bus's random id.
 func withoutGUID(address string) string {
 	short, _, _ := strings.Cut(address, ",guid=")
 	return short
 }
 
-// dialError tells a bus that is absent from one that this user may not use.
+// dialError explains why no bus accepted a connection: the bus is absent, or this
+// user may not use it.
 func dialError(s Store, errs ...error) error {
 	for _, err := range errs {
 		switch {
@@ -93,8 +94,8 @@ func refusedBus(s Store, err error) error {
 	return explain(signer.ErrDenied, s, "bus-refused", "the D-Bus session bus refuses user %d, as another user's does: %w", os.Getuid(), err)
 }
 
-// greetBus authenticates. A bus of another user lets that fail, or closes the
-// connection right afterwards.
+// greetBus authenticates this user. The bus of another user rejects that, or
+// closes the connection immediately afterwards.
 func greetBus(ctx context.Context, s Store, conn *dbus.Conn, address string) (busConn, error) {
 	outlive := context.AfterFunc(ctx, func() { conn.Close() })
 	err := conn.Auth(nil)

@@ -14,8 +14,8 @@ import (
 
 const promptInterface = "org.freedesktop.Secret.Prompt"
 
-// unlock unlocks a collection or an item, or tells why it stays locked. KeePassXC
-// locks each item for each new connection, if it is set to confirm access.
+// unlock unlocks a collection or an item, or returns why it stays locked. If
+// KeePassXC is set to confirm access, it locks each item for each new connection.
 func (s *secretService) unlock(object dbus.ObjectPath, what, name string) error {
 	locked, err := s.locked(object)
 	if err != nil || !locked {
@@ -51,11 +51,11 @@ func (s *secretService) locked(object dbus.ObjectPath) (locked bool, err error) 
 	return locked, err
 }
 
-// ask runs a prompt of the service, if there is one, and waits until it is
-// completed. KeePassXC has a prompt for each change, most of which show nothing.
+// ask starts a prompt of the service, if there is one, and waits until it is
+// completed. KeePassXC has a prompt for each change; most of them show nothing.
 //
-// If no answer comes, ask dismisses the prompt: gnome-keyring leaves its dialog
-// open, even when the program that asked for it is gone.
+// If no answer comes, ask dismisses the prompt: gnome-keyring would leave its
+// dialog open, even when this program has ended.
 func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string) error {
 	if dialog == noObject {
 		return nil
@@ -100,8 +100,8 @@ func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string) error 
 	}
 }
 
-// completed tells a person's no from a prompt that could not be shown: the
-// service reports both as dismissed.
+// completed reads the answer. The service reports "dismissed" if a person says
+// no, and also if it could not show the prompt.
 func (s *secretService) completed(signal *dbus.Signal, purpose, name string) error {
 	var dismissed bool
 	var result dbus.Variant

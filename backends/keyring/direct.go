@@ -9,7 +9,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// direct asks the stores at each call. Backend keeps the keys that direct opens.
+// direct asks the stores at each call. Backend keeps the keys that direct opened.
 type direct struct{ b *Backend }
 
 func (b *Backend) keys() *signer.Keeper {

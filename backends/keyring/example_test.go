@@ -12,7 +12,7 @@ import (
 )
 
 // A desktop application gives its user two minutes to answer a prompt. A job
-// that nobody watches leaves PromptTimeout at zero.
+// without a person leaves PromptTimeout at zero.
 func ExampleBackend() {
 	keys := &keyring.Backend{PromptTimeout: 2 * time.Minute}
 
@@ -21,15 +21,15 @@ func ExampleBackend() {
 	case errors.Is(err, signer.ErrNotFound), errors.Is(err, signer.ErrUnavailable):
 		fmt.Println("not there: look elsewhere")
 	case errors.Is(err, signer.ErrLocked), errors.Is(err, context.DeadlineExceeded):
-		fmt.Println("there, perhaps: somebody has to unlock it")
+		fmt.Println("maybe there: a person has to unlock it")
 	case err != nil:
 		fmt.Println(err)
 	}
 	// Output: malformed key name: it is empty
 }
 
-// The keychain has the passphrase of a key in a file. It is asked when the key
-// first signs.
+// The keychain has the passphrase of a key file. The passphrase is read when the
+// key first signs.
 func ExampleBackend_Passphrase() {
 	keychain := &keyring.Backend{}
 	keys := signer.Mux{

@@ -12,13 +12,13 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-const longestName = 200 // with ".gpg" it still fits in a file name
+const maxNameLength = 200 // with ".gpg" it still fits in a file name
 
-// checkName takes the names that every store can hold, so that keys can be
-// moved: pass makes paths of them, in which ".." would lead out of the store,
-// and keyctl lists them between semicolons.
+// checkName accepts a name that every store can hold, so that keys can be moved
+// between stores. pass makes a path of the name, in which ".." would lead out of
+// the store; keyctl separates names with semicolons.
 func checkName(name string) error {
-	if err := signer.CheckName(name, longestName); err != nil {
+	if err := signer.CheckName(name, maxNameLength); err != nil {
 		return err
 	}
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, `;\`) {

@@ -9,21 +9,22 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// keychain tells a locked Keychain from one without the key: 99designs/keyring
-// reports every failed query as "not found".
+// A keychain is macOS's Keychain. It can tell a locked Keychain from a missing
+// key; 99designs/keyring reports every failed query as "not found".
 type keychain struct{ keyring.Keyring }
 
 func openKeychain() (items, error) {
 	k, err := open99(Keychain, keyring.Config{
 		ServiceName: "countersign",
-		// The program that stored a key reads it without a prompt; others make
-		// macOS ask.
+		// The program that stored a key reads it without a prompt. For other
+		// programs, macOS asks.
 		KeychainTrustApplication: true,
 	})
 	return keychain{k}, err
 }
 
-// Get asks for the names too, which macOS tells without unlocking.
+// Get also looks for the name in the list of names, which macOS gives without
+// unlocking.
 func (k keychain) Get(key string) (keyring.Item, error) {
 	item, err := k.Keyring.Get(key)
 	if !errors.Is(err, keyring.ErrKeyNotFound) {

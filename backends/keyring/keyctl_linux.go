@@ -11,14 +11,14 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// keyCtl is the kernel's keyring of the user.
+// A keyCtl is the kernel's keyring of the user.
 type keyCtl struct{ keyring.Keyring }
 
 func openKeyCtl() (items, error) {
 	if err := checkLinked(); err != nil {
 		return nil, err
 	}
-	// Without a ServiceName: with one, opening would create a keyring.
+	// A ServiceName would create a keyring here.
 	k, err := open99(KeyCtl, keyring.Config{KeyCtlScope: "user"})
 	return keyCtl{k}, err
 }
@@ -37,7 +37,8 @@ func checkLinked() error {
 	return err
 }
 
-// Remove does not take a key that it may not touch for an absent one.
+// Remove reads the key first: without that, a key that this process may not use
+// would count as absent.
 func (k keyCtl) Remove(key string) error {
 	if _, err := k.Get(key); err != nil {
 		return err

@@ -1,11 +1,13 @@
 // Package keyring keeps keys in the operating system's own store: the Secret
 // Service or KWallet on Linux, the Keychain on macOS, the Credential Manager on
-// Windows; pass and the kernel's keyring where they are named.
+// Windows. The stores pass and keyctl are used if a program names them.
 //
-// It goes through github.com/99designs/keyring and answers for what that
-// package leaves open: no call hangs, none prompts unasked, none overwrites, a
-// locked store is never taken for one without the key, and every error says
-// what is wrong and where docs/keychain.md has the cure.
+// The package has clients of its own for the stores on D-Bus, and uses
+// github.com/99designs/keyring for the other stores. It adds promises that
+// 99designs/keyring does not make: no call hangs, no call opens a prompt where
+// nobody can answer it, no call overwrites a key, and a locked store is never
+// taken for a store without the key. Each error has a [signer.Hint] with the
+// action that helps and the heading of docs/keychain.md that explains it.
 package keyring
 
 import (
@@ -22,33 +24,36 @@ import (
 )
 
 // A Backend opens keys in the operating system's stores. It implements all
-// abilities that package signer names. The zero value is ready: the platform's
-// own store, and nobody there to answer a prompt.
+// optional interfaces of package signer. The zero value is ready: it uses the
+// platform's own stores and opens no prompt that it can avoid.
 //
-// A key is read once and then held in memory until the Backend is dropped, so
-// that a prompt comes at most once per key, however many ask at once; what
-// others do to the store meanwhile goes unnoticed. A failure is not held.
+// A Backend reads a key once and keeps it in memory, so a prompt comes at most
+// once per key, even if many goroutines need the key. It does not notice changes
+// that other programs make to the store later. It does not keep a failure.
 //
 // A name is a relative slash-separated path without ";" and has at most 200
 // bytes, so that every store can hold it.
 //
-// A call ends when its context does, or after Timeout and PromptTimeout. A call
-// of the store that is still hanging then is abandoned: it keeps one of four
-// slots until it ends, and when all four are taken, calls fail. An abandoned
-// write may still succeed.
+// A call ends when its context does, or after Timeout and PromptTimeout. If a
+// call of the store still hangs then, the Backend abandons it: the call occupies
+// one of four slots until it ends. When all four slots are occupied, further
+// calls fail. After a change that got no answer, the Backend takes up to Timeout
+// to look whether the store made it. An abandoned change may still happen later.
 type Backend struct {
-	// Stores are asked in this order. Nil means the platform's own: the Secret
-	// Service, then KWallet on Linux; the Keychain on macOS; the Credential
-	// Manager on Windows; none elsewhere. A store that is not there is passed
-	// over; one that is locked, or does not answer, ends the search.
+	// Stores are asked in this order. Nil means the platform's own stores: the
+	// Secret Service, then KWallet on Linux; the Keychain on macOS; the
+	// Credential Manager on Windows; none elsewhere. A store that is absent is
+	// passed over. A store that is locked, refuses or does not answer ends the
+	// search.
 	Stores []Store
 
 	// Timeout is how long a store may take to answer; 0 means 3 seconds.
 	Timeout time.Duration
 
-	// PromptTimeout is how long somebody has, in addition, to answer a prompt of
-	// the store. 0 means that nobody is there: no prompt is opened where that is
-	// ours to decide.
+	// PromptTimeout is how long a person has, in addition, to answer a prompt of
+	// the store. 0 means that no person is there: the Backend unlocks nothing,
+	// and [signer.ErrLocked] comes at once. Some stores can ask all the same:
+	// macOS's Keychain, KWallet, pass, and KeePassXC before it deletes an item.
 	PromptTimeout time.Duration
 
 	mu     sync.Mutex
@@ -65,8 +70,8 @@ var _ interface {
 	signer.Deleter
 } = (*Backend)(nil)
 
-// Open implements [signer.Backend]. The key signs in memory: it goes on when the
-// store is locked, or gone.
+// Open implements [signer.Backend]. The key signs in memory, also after the store
+// was locked or has ended.
 func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -84,8 +89,8 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 	return held.private(ctx)
 }
 
-// Generate implements [signer.Generator]: in the first store that is there,
-// unless any of them has the name already.
+// Generate implements [signer.Generator]. It uses the first store that is not
+// absent, and fails if any store has the name already.
 func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -93,7 +98,7 @@ func (b *Backend) Generate(ctx context.Context, name string) (signer.Signer, err
 	return b.keys().Generate(ctx, name)
 }
 
-// Import implements [signer.Importer], where Generate would put the key.
+// Import implements [signer.Importer]. It uses the same store as Generate.
 func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -101,8 +106,8 @@ func (b *Backend) Import(ctx context.Context, name string, key crypto.Signer) er
 	return b.keys().Import(ctx, name, key)
 }
 
-// List implements [signer.Lister], for all stores that are there. It reads no
-// key, so no [signer.Info] has a public key. If a store fails, List returns the
+// List implements [signer.Lister], for all stores that are not absent. It reads
+// no key, so no [signer.Info] has a public key. If a store fails, List returns the
 // error and the names in the other stores.
 func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	return run(ctx, b, func(ctx context.Context) ([]signer.Info, error) {
@@ -116,8 +121,8 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	})
 }
 
-// Delete implements [signer.Deleter]: it removes the key that Open would open
-// first, and none but that.
+// Delete implements [signer.Deleter]. If several stores have the name, it removes
+// only the key that Open opens.
 func (b *Backend) Delete(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -125,7 +130,7 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	return b.keys().Delete(ctx, name)
 }
 
-// add stores data, as what description says, under a name that no store has.
+// add stores data with a description under a name that no store has.
 func (b *Backend) add(ctx context.Context, name, description string, data []byte) error {
 	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, b.create(ctx, name, description, data)
@@ -133,11 +138,11 @@ func (b *Backend) add(ctx context.Context, name, description string, data []byte
 	return b.settle(ctx, err, func(ctx context.Context) error { return b.lookWritten(ctx, name, data) })
 }
 
-// create holds a lock from the look to the write: 99designs/keyring knows no way
-// to create only if absent.
+// create locks out other processes while it looks for the name and writes the
+// item, because the stores cannot create an item only if it is absent.
 func (b *Backend) create(ctx context.Context, name, description string, data []byte) error {
 	if err := b.search(ctx, mayPrompt, func(ring) error { return nil }); err != nil {
-		return err // no store is there, and so nothing to lock
+		return err // all stores are absent, and nothing needs the lock
 	}
 	unlock, err := lock(ctx)
 	if err != nil {
@@ -155,7 +160,7 @@ func (b *Backend) create(ctx context.Context, name, description string, data []b
 	case target == nil || !errors.Is(err, signer.ErrNotFound):
 		return err
 	case ctx.Err() != nil:
-		return ctx.Err() // nobody waits for it any more
+		return ctx.Err() // the caller does not wait any more
 	}
 	return target.write(keyring.Item{Key: target.itemKey(name), Label: target.label(name), Data: data, Description: description})
 }

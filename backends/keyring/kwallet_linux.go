@@ -52,8 +52,8 @@ func (b *Backend) openKWallet(ctx context.Context, p prompting) (items, error) {
 	return k, k.open(p)
 }
 
-// findKWallet prefers a version that runs to one that the bus can start, and the
-// newer one.
+// findKWallet returns the version that runs or that the bus can start. A running
+// version comes first, and of two, the newer one.
 func findKWallet(ctx context.Context, conn busConn) (kwalletVersion, error) {
 	for _, list := range []string{"ListNames", "ListActivatableNames"} {
 		var names []string
@@ -69,9 +69,9 @@ func findKWallet(ctx context.Context, conn busConn) (kwalletVersion, error) {
 	return kwalletVersion{}, explain(signer.ErrUnavailable, KWallet, "no-service", "no program on the D-Bus session bus provides it")
 }
 
-// present ends the search for a key if KWallet 6 fails: it is the desktop's own
-// store, and nobody knows whether it has the key. KWallet 5 ends when a person
-// switched it off; then its failure means that the store is not used.
+// present changes an error of KWallet 6 that means "absent": KWallet 6 is there
+// and may have the key, so the search for a key must end. KWallet 5 ends in this
+// way when a person has switched it off, which means that the store is not used.
 func (k *kwallet) present(err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if ok && k.version == kwallet6 && errors.Is(err, signer.ErrUnavailable) {
@@ -106,8 +106,8 @@ func (k *kwallet) isOpen() error {
 	return nil
 }
 
-// Get takes no data for no entry. A wallet that was closed meanwhile answers so
-// too.
+// Get treats an empty value as an absent entry. A wallet that was closed also
+// gives an empty value.
 func (k *kwallet) Get(key string) (keyring.Item, error) {
 	var data []byte
 	if err := k.call("readEntry", k.handle, kwalletFolder, key, kwalletFolder).Store(&data); err != nil {
@@ -129,7 +129,7 @@ func (k *kwallet) Set(item keyring.Item) error {
 	return k.change("writeEntry", k.handle, kwalletFolder, item.Key, data, kwalletFolder)
 }
 
-// Remove says when there is nothing to remove.
+// Remove returns keyring.ErrKeyNotFound if there is no such entry.
 func (k *kwallet) Remove(key string) error {
 	if _, err := k.Get(key); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // lock keeps other processes of the user from creating a key at the same time,
-// until unlock is called or the process ends, however it ends.
+// until unlock is called or the process ends in any way.
 //
 // It locks a file in each directory that lockDirs returns, in their order. Two
 // processes have one of these in common: no directory is ever removed, so the
@@ -58,7 +58,7 @@ func lockDirs(parent string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { // whatever the umask
+	if err := os.Chmod(dir, 0o700); err != nil { // independent of the umask
 		return nil, err
 	}
 	dirs, err = ownDirs(parent, prefix) // another process may have made one as well

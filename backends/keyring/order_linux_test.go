@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	probe   = "github.com/countersign/countersign/backends/keyring/internal/nobus"
+	nobus   = "github.com/countersign/countersign/backends/keyring/internal/nobus"
 	library = "github.com/godbus/dbus"
 	store   = "github.com/99designs/keyring"
 	backend = "github.com/countersign/countersign/backends/keyring"
 )
 
-// program builds one that links the backend and says when main is reached.
+// program builds a program that links the backend and prints a line in main.
 func program(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +46,7 @@ func main() {
 	return binary
 }
 
-// start runs the program and returns what it printed, and when.
+// start runs the program and returns its output and its duration.
 func start(t *testing.T, binary string, env ...string) (string, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it may hang before main
@@ -69,37 +69,37 @@ func TestBeforeMain(t *testing.T) {
 	t.Run("no dbus-launch", func(t *testing.T) { testNoDBusLaunch(t, binary) })
 }
 
-// testOrder holds that the probe is initialised before the D-Bus library, that
-// before 99designs/keyring, and that before this module's backend, which undoes
-// what the probe did.
+// testOrder checks that package nobus is initialised before the D-Bus library,
+// then 99designs/keyring, then this module's backend, which restores the
+// environment.
 func testOrder(t *testing.T, binary string) {
 	trace, _ := start(t, binary, "GODEBUG=inittrace=1", "XDG_RUNTIME_DIR="+t.TempDir())
 	var order []string
 	for _, line := range regexp.MustCompile(`(?m)^init (\S+) @`).FindAllStringSubmatch(trace, -1) {
-		if slices.Contains([]string{probe, library, store, backend}, line[1]) {
+		if slices.Contains([]string{nobus, library, store, backend}, line[1]) {
 			order = append(order, line[1])
 		}
 	}
-	if want := []string{probe, library, store, backend}; !slices.Equal(order, want) {
+	if want := []string{nobus, library, store, backend}; !slices.Equal(order, want) {
 		t.Errorf("Go initialises %q, want %q", order, want)
 	}
 }
 
-// testOrderRule holds what makes that so in whatever program: of the packages
-// whose imports are initialised, Go takes that whose path sorts first.
+// testOrderRule checks the reason for this order in any program: of the packages
+// whose imports are initialised, Go takes the package whose path sorts first.
 func testOrderRule(t *testing.T) {
-	if probe >= library {
-		t.Errorf("%s sorts after %s", probe, library)
+	if nobus >= library {
+		t.Errorf("%s sorts after %s", nobus, library)
 	}
 	needed := deps(t, library)
-	for _, dep := range deps(t, probe) {
-		if dep != probe && !slices.Contains(needed, dep) {
-			t.Errorf("the probe waits for %s, and the D-Bus library does not", dep)
+	for _, dep := range deps(t, nobus) {
+		if dep != nobus && !slices.Contains(needed, dep) {
+			t.Errorf("the nobus waits for %s, and the D-Bus library does not", dep)
 		}
 	}
-	for _, pair := range [][2]string{{store, library}, {backend, store}, {backend, probe}} {
+	for _, pair := range [][2]string{{store, library}, {backend, store}, {backend, nobus}} {
 		if !slices.Contains(deps(t, pair[0]), pair[1]) {
-			t.Errorf("%s does not import %s any more: is the probe still needed?", pair[0], pair[1])
+			t.Errorf("%s does not import %s any more: is the nobus still needed?", pair[0], pair[1])
 		}
 	}
 }
@@ -113,7 +113,7 @@ func deps(t *testing.T, pkg string) []string {
 	return strings.Fields(string(out))
 }
 
-// testDeadBus is about a program that does nothing with the backend.
+// testDeadBus runs a program that links the backend and does not use it.
 func testDeadBus(t *testing.T, binary string) {
 	env := deadBus(t)
 	out, took := start(t, binary, env...)

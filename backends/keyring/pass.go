@@ -12,13 +12,14 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// pass gives the exit codes of the pass program a meaning.
+// A pass is the password store of the program pass. It explains the program's
+// exit codes.
 type pass struct {
 	keyring.Keyring
 	dir string
 }
 
-// passPrefix is the folder in the password store that is ours.
+// passPrefix is this program's folder in the password store.
 const passPrefix = "countersign"
 
 func openPass() (items, error) {
@@ -40,9 +41,9 @@ func openPass() (items, error) {
 	return pass{k, dir}, err
 }
 
-// Get takes an empty item for none: a kill leaves one, of this program just
-// before it handed over the key, or of gpg just before it wrote. There never was
-// a key in it.
+// Get treats an empty item as absent. An empty item stays behind if this program
+// is killed before it hands over the key, or gpg before it writes. It never held a
+// key.
 func (p pass) Get(key string) (keyring.Item, error) {
 	info, err := os.Stat(filepath.Join(p.dir, passPrefix, key+".gpg"))
 	if err == nil && info.Size() == 0 {
@@ -58,7 +59,8 @@ func (p pass) Get(key string) (keyring.Item, error) {
 
 func (p pass) Set(item keyring.Item) error { return locked(p.Keyring.Set(item)) }
 
-// locked knows that pass exits with GnuPG's code 2 when that cannot use the key.
+// locked explains exit code 2, with which gpg and so pass end if gpg cannot use
+// its key.
 func locked(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 {

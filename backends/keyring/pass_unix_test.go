@@ -49,8 +49,8 @@ func passStore(t *testing.T, passphrase string) []string {
 	return env
 }
 
-// here gives this process the environment, until the test ends.
-func here(t *testing.T, env []string) {
+// setEnv sets variables of this process until the test ends.
+func setEnv(t *testing.T, env []string) {
 	t.Helper()
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
@@ -61,7 +61,7 @@ func here(t *testing.T, env []string) {
 var passOnly = []keyring.Store{keyring.Pass}
 
 func TestPass(t *testing.T) {
-	here(t, passStore(t, ""))
+	setEnv(t, passStore(t, ""))
 	signertest.Run(t, func(*testing.T) signertest.Store {
 		return signertest.Store{Backend: &keyring.Backend{Stores: passOnly, Timeout: patience}, BadNames: badNames}
 	})
@@ -73,7 +73,7 @@ func TestPassKill(t *testing.T) { testKill(t, passStore(t, ""), keyring.Pass, 50
 
 func TestPassStates(t *testing.T) {
 	env := passStore(t, "")
-	here(t, env)
+	setEnv(t, env)
 	store := os.Getenv("PASSWORD_STORE_DIR")
 	tests := []struct {
 		name    string
@@ -116,10 +116,10 @@ func insert(t *testing.T, store, text string) {
 	t.Cleanup(func() { os.Remove(filepath.Join(store, "countersign/key.gpg")) })
 }
 
-// A gpg key with a passphrase, and nobody to give it.
+// TestPassLocked has a gpg key with a passphrase, which nobody gives.
 func TestPassLocked(t *testing.T) {
 	env := passStore(t, "passphrase")
-	here(t, env)
+	setEnv(t, env)
 	b := &keyring.Backend{Stores: passOnly, Timeout: patience}
 	if err := b.Import(t.Context(), "key", newKey(t)); !errors.Is(err, signer.ErrLocked) {
 		t.Logf("Import: %v", err) // it encrypts, which needs no passphrase, and cannot read back

@@ -9,10 +9,10 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// SetPassphrase stores the passphrase of a key that is kept elsewhere, where
-// Generate would put a key of that name, and under the same rules. Keys and
-// passphrases share their names: nothing is replaced (ErrExists), and Delete
-// removes either.
+// SetPassphrase stores the passphrase of a key that is not in the keychain. It
+// uses the same store as Generate. A key and a passphrase cannot have the same
+// name: SetPassphrase replaces nothing (ErrExists). Delete removes a passphrase
+// as it removes a key.
 func (b *Backend) SetPassphrase(ctx context.Context, name string, passphrase []byte) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -21,15 +21,17 @@ func (b *Backend) SetPassphrase(ctx context.Context, name string, passphrase []b
 		return errors.New("the passphrase is empty: nothing was stored")
 	}
 	if !bytes.Equal(passphrase, keyfile.TrimLineEnd(passphrase)) {
-		return errors.New("the passphrase ends with a line break, which is no part of one: nothing was stored")
+		return errors.New("the passphrase ends with a line break, which is not part of a passphrase: nothing was stored")
 	}
-	// A call that is abandoned may still read it when the caller has changed it.
+	// An abandoned call may still read the copy when the caller has changed
+	// passphrase.
 	return b.add(ctx, name, "passphrase of an SSH private key", bytes.Clone(passphrase))
 }
 
-// Passphrase returns what reads a passphrase that SetPassphrase stored, or
-// another program: one line break at its end is then no part of it. It is read
-// at each call and never held. Errors are of type *[signer.Error].
+// Passphrase returns a function that reads a passphrase that SetPassphrase or
+// another program stored. One line break at its end is not part of the
+// passphrase. The function reads the store at each call and keeps nothing. Its
+// errors are of type *[signer.Error].
 func (b *Backend) Passphrase(name string) signer.PassphraseFunc {
 	return func(ctx context.Context, _ string) ([]byte, error) {
 		secret, err := b.passphrase(ctx, name)

@@ -24,7 +24,7 @@ func wantPassphrase(t *testing.T, b *keyring.Backend, name, want string) {
 	if err != nil || string(got) != want {
 		t.Errorf("Passphrase(%q) = %q, %v, want %q", name, got, err, want)
 	}
-	clear(got) // as whoever asked does
+	clear(got) // as a caller does
 }
 
 func TestPassphraseInSecretService(t *testing.T) {
@@ -35,7 +35,7 @@ func TestPassphraseInSecretService(t *testing.T) {
 }
 
 func TestPassphraseInPass(t *testing.T) {
-	here(t, passStore(t, ""))
+	setEnv(t, passStore(t, ""))
 	testPassphrase(t, &keyring.Backend{Stores: passOnly, Timeout: patience})
 }
 
@@ -54,7 +54,7 @@ func testPassphrase(t *testing.T, b *keyring.Backend) {
 	wantPassphrase(t, b, "p", passphrase)
 	wantPassphrase(t, b, "p", passphrase)
 
-	// It shares its name space with keys, and is none.
+	// A passphrase shares its name space with keys, and is not a key.
 	if err := b.Import(ctx, "key", newKey(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func testPassphrase(t *testing.T, b *keyring.Backend) {
 	wantPassphrase(t, b, "p", passphrase)
 	signertest.NoSecret(t, ed25519.NewKeyFromSeed([]byte(passphrase)), b, errs)
 
-	// It is read anew at each call.
+	// Each call reads the store.
 	if err := b.Delete(ctx, "p"); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,8 @@ func TestPassphraseRefused(t *testing.T) {
 
 func second(_ []byte, err error) error { return err }
 
-// TestPassphraseOfSecretTool is about what other programs store, and see.
+// TestPassphraseOfSecretTool reads passphrases that secret-tool stored, and looks
+// at an item with secret-tool.
 func TestPassphraseOfSecretTool(t *testing.T) {
 	if !secretservice.Rerun(t, secretservice.Start) {
 		return

@@ -14,8 +14,8 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// items are the items of one opened store. Errors are those of the store, or
-// explained.
+// items are the items of one opened store. An error is one of the store, or a
+// *problem.
 type items interface {
 	Get(key string) (keyring.Item, error) // keyring.ErrKeyNotFound if there is none
 	Set(item keyring.Item) error
@@ -23,15 +23,15 @@ type items interface {
 	Keys() ([]string, error)
 }
 
-// A ring is one opened store. Its methods take names of keys and return explained
-// errors.
+// A ring is one opened store. Its methods take names of keys, and their errors
+// are of type *problem.
 type ring struct {
 	items
 	store Store
 }
 
-// itemKey returns what the store calls the key of that name. Where items of all
-// programs share one name space, ours have a prefix.
+// itemKey returns the item's name in the store. In stores where the items of all
+// programs share one name space, the names of this program's items have a prefix.
 func (r ring) itemKey(name string) string { return r.prefix() + name }
 
 func (r ring) prefix() string {
@@ -51,8 +51,8 @@ func (r ring) get(name string) ([]byte, error) {
 	return item.Data, nil
 }
 
-// has reports whether the store has an item of that name. Where the store can
-// tell, has does not read the item, since that may need a person.
+// has reports whether the store has an item of that name. It does not read the
+// item if the store can do without, because reading may need a person.
 func (r ring) has(name string) (bool, error) {
 	var has bool
 	var err error
@@ -73,8 +73,8 @@ func (r ring) has(name string) (bool, error) {
 	return has, nil
 }
 
-// absent returns an error in any case: signer.ErrNotFound, with which a search
-// goes on, or signer.ErrExists.
+// absent always returns an error: signer.ErrNotFound, after which a search goes
+// on, or signer.ErrExists.
 func (r ring) absent(name string) error {
 	has, err := r.has(name)
 	switch {
@@ -90,21 +90,21 @@ func (r ring) explain(name string, err error) error {
 	if errors.Is(err, keyring.ErrKeyNotFound) {
 		return &problem{kind: signer.ErrNotFound, cause: fmt.Errorf("%s has no item %q", r.store, r.itemKey(name))}
 	}
-	if isNotJSON(err) { // whose text may begin to quote the item
+	if isNotJSON(err) { // the text of such an error may quote the item
 		return damaged(r.store, "not-a-key", "the item %q is not one of this program's", r.itemKey(name))
 	}
 	return classify(r.store, err)
 }
 
-// isNotJSON knows the errors of 99designs/keyring for items of other programs. A
-// passphrase of digits is JSON, if not of the kind that it wants.
+// isNotJSON reports whether an item is not in the format of 99designs/keyring. A
+// passphrase of digits is JSON of another type.
 func isNotJSON(err error) bool {
 	_, syntax := errors.AsType[*json.SyntaxError](err)
 	_, kind := errors.AsType[*json.UnmarshalTypeError](err)
 	return syntax || kind
 }
 
-// A heldKey is a signer in memory, and its key for Export.
+// A heldKey is a signer in memory, and its private key for Export.
 type heldKey struct {
 	signer.Signer
 	private func(context.Context) (crypto.Signer, error)
@@ -132,23 +132,23 @@ func (r ring) notAKey(name string, err error) error {
 	return damaged(r.store, "not-a-key", "the item %q cannot be used as a key: %w", r.itemKey(name), err)
 }
 
-// write stores an item and reads it back: some stores report success for what
-// they did not keep.
+// write stores an item and reads it back, because some stores report success and
+// do not keep the item.
 func (r ring) write(item keyring.Item) error {
 	if err := r.Set(item); err != nil {
 		return classify(r.store, err)
 	}
 	back, err := r.Get(item.Key)
 	if err != nil {
-		return fmt.Errorf("%s: reading back the key that was just written: %w", r.store, classify(r.store, err))
+		return fmt.Errorf("%s: reading back the new key: %w", r.store, classify(r.store, err))
 	}
 	if !bytes.Equal(back.Data, item.Data) {
-		return damaged(r.store, "lost-write", "the store reported success and holds something else than the key")
+		return damaged(r.store, "lost-write", "the store reported success and does not hold the key")
 	}
 	return nil
 }
 
-// remove looks again afterwards, for the same reason.
+// remove deletes an item and looks whether it is gone, for the same reason.
 func (r ring) remove(name string) error {
 	if err := r.Remove(r.itemKey(name)); err != nil {
 		return r.explain(name, err)
@@ -163,7 +163,7 @@ func (r ring) remove(name string) error {
 	return nil
 }
 
-// names leaves out what is not ours.
+// names returns the names of this program's items.
 func (r ring) names() ([]string, error) {
 	keys, err := r.Keys()
 	if err != nil {

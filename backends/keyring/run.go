@@ -10,12 +10,12 @@ import (
 const (
 	defaultTimeout = 3 * time.Second
 
-	// maxHanging bounds the abandoned calls of a Backend, each with a goroutine
-	// and at worst a dialog.
+	// maxHanging limits the abandoned calls of a Backend. Each has a goroutine,
+	// and may have an open dialog.
 	maxHanging = 4
 
-	// grace lets a call that notices the end of its context say what it was
-	// waiting for.
+	// grace is the time that a call has, after the end of its context, to return
+	// an error with the cause.
 	grace = 250 * time.Millisecond
 )
 
@@ -24,8 +24,8 @@ type result[T any] struct {
 	err error
 }
 
-// run calls fn and returns when fn does, when ctx ends, or when b's time is up,
-// whichever comes first: no call of 99designs/keyring takes a context.
+// run calls fn and returns when fn returns, when ctx ends or when b's time is up.
+// It does not wait longer for fn, because 99designs/keyring takes no context.
 func run[T any](ctx context.Context, b *Backend, fn func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {

@@ -48,7 +48,7 @@ func TestRunLimit(t *testing.T) {
 	}
 }
 
-// A call that looks at its context knows best what it was waiting for.
+// An error of the call itself tells the cause better than run can.
 func TestRunLetsTheCallExplain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := run(t.Context(), &Backend{}, func(ctx context.Context) (int, error) {

@@ -32,9 +32,10 @@ const (
 )
 
 // A secretService is the default collection, usually "login", of the Secret
-// Service. Its items are those of 99designs/keyring, which has no client of its
-// own that is safe to use: go-libsecret takes no context, waits for signals that
-// it did not subscribe to, and panics when the bus ends while a prompt is open.
+// Service. Its items have the format of 99designs/keyring. The client of
+// 99designs/keyring, go-libsecret, is not used: it takes no context, waits for
+// signals that it did not subscribe to, and panics when the bus ends while a
+// prompt is open.
 type secretService struct {
 	ctx        context.Context // of the operation that opened it
 	conn       busConn
@@ -61,9 +62,8 @@ func (b *Backend) openSecretService(ctx context.Context, p prompting) (items, er
 	return s, s.unlock(s.collection, "the keyring", collectionName(s.collection))
 }
 
-// findCollection asks three times: while a keyring is being written,
-// gnome-keyring may answer the first question of a new client as if there were
-// none.
+// findCollection asks three times: while gnome-keyring writes a keyring, it may
+// answer the first question of a new client as if no keyring existed.
 func (s *secretService) findCollection() error {
 	for range 3 {
 		if err := s.service("ReadAlias", "default").Store(&s.collection); err != nil {
@@ -93,14 +93,14 @@ func collectionName(p dbus.ObjectPath) string {
 	return name
 }
 
-// Has implements has.
+// Has reports whether the collection has an item of that name, locked or not.
 func (s *secretService) Has(key string) (bool, error) {
 	found, err := s.search(key)
 	return len(found) > 0, err
 }
 
-// Get reads an item of 99designs/keyring, or one that has the key or passphrase
-// as it is: secret-tool stores them so.
+// Get reads an item in the format of 99designs/keyring, or an item whose value is
+// the key or passphrase itself, as secret-tool stores it.
 func (s *secretService) Get(key string) (keyring.Item, error) {
 	object, err := s.find(key)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *secretService) Set(item keyring.Item) error {
 	return s.ask(dialog, "to store the item", item.Key)
 }
 
-// Remove says when there is nothing to remove.
+// Remove returns keyring.ErrKeyNotFound if there is no such item.
 func (s *secretService) Remove(key string) error {
 	object, err := s.find(key)
 	if err != nil {
@@ -155,8 +155,8 @@ func (s *secretService) Remove(key string) error {
 	return s.ask(dialog, "to delete the item", key)
 }
 
-// Keys goes by the attribute that Get looks for, not by the label, which anybody
-// may change in a keyring manager.
+// Keys returns the values of the attribute that Get looks for. It does not use
+// the label, which a person may change in a keyring manager.
 func (s *secretService) Keys() ([]string, error) {
 	var objects []dbus.ObjectPath
 	if err := s.property(s.collection, collection+"Items", &objects); err != nil {
@@ -167,7 +167,7 @@ func (s *secretService) Keys() ([]string, error) {
 		var attributes map[string]string
 		err := s.property(o, secretItem+"Attributes", &attributes)
 		if _, answered := errors.AsType[dbus.Error](err); answered {
-			continue // removed meanwhile
+			continue // the item was removed
 		}
 		if err != nil {
 			return nil, err
@@ -194,8 +194,7 @@ func (s *secretService) find(key string) (dbus.ObjectPath, error) {
 	return "", keyring.ErrKeyNotFound
 }
 
-// search does not believe at once that there is no item, for the reason that
-// findCollection has.
+// search asks three times, for the same reason as findCollection.
 func (s *secretService) search(key string) ([]dbus.ObjectPath, error) {
 	for range 3 {
 		var found []dbus.ObjectPath
@@ -243,7 +242,8 @@ func (s *secretService) secret(object dbus.ObjectPath) ([]byte, error) {
 	return found.Value, err
 }
 
-// session opens one without encryption: no other user can read this connection.
+// session opens a session without encryption: no other user can read this
+// connection.
 func (s *secretService) session() (session dbus.ObjectPath, err error) {
 	var output dbus.Variant
 	err = s.service("OpenSession", "plain", dbus.MakeVariant("")).Store(&output, &session)

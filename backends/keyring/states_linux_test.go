@@ -20,7 +20,7 @@ import (
 // A state is one way in which the Secret Service does not hand out a key.
 type state struct {
 	name    string
-	kinds   []string // what the error wraps, and nothing else
+	kinds   []string // all kinds that the error wraps
 	text    string   // in the error
 	heading string   // in docs/keychain.md
 	outcome func(t *testing.T) outcome
@@ -39,14 +39,14 @@ func withPrompt(d time.Duration) settings {
 	return s
 }
 
-// openIn opens a key that is not there, in a program of its own.
+// openIn opens a key in a program of its own.
 func openIn(t *testing.T, env []string, s settings) outcome {
 	t.Helper()
 	return startWorker(t, env, s).do("open", "key")
 }
 
-// timed is for an outcome that the worker cannot time: what happened was not what
-// it was told to do.
+// timed measures from an event that the worker does not know, such as an answer to
+// a prompt.
 func timed(event func() outcome) outcome {
 	start := time.Now()
 	r := event()
@@ -277,9 +277,8 @@ var states = []state{
 
 var update = flag.Bool("update", false, "write the table of states to docs/keychain.md")
 
-// TestStates brings about each state for real, with a program that uses the
-// backend as most do: nobody to ask. The table of states in
-// docs/keychain.md is what came out: go test . -run TestStates -update.
+// TestStates makes each state with real programs and opens a key in it. The table
+// of states in docs/keychain.md is its output: go test . -run TestStates -update.
 func TestStates(t *testing.T) {
 	rows := make([]string, len(states))
 	docs := readDocs(t)
@@ -316,7 +315,7 @@ func (s state) check(t *testing.T, r outcome) {
 	}
 }
 
-// row is a line of the table, up to the time that it took.
+// row returns a line of the table, without the time.
 func (s state) row(r outcome) string {
 	text := "none: the key is held in memory"
 	if r.Error != "" {

@@ -15,8 +15,13 @@ import (
 // A Store is one of the operating system's key stores.
 type Store string
 
-// The stores. Pass and KeyCtl are used only when named in Backend.Stores: the
-// one may ask for a passphrase on a terminal, the other forgets at a reboot.
+// The stores. Pass and KeyCtl are used only if Backend.Stores names them: Pass
+// may ask for a passphrase on a terminal, and KeyCtl loses its keys at a reboot.
+//
+// For Pass, 99designs/keyring starts the program pass itself, with the whole
+// environment of the process. pass starts gpg, which may start a gpg-agent that
+// stays. All of them can read the variables of the process. If a variable holds a
+// key, remove the variable before the first call (env.Backend.Capture does so).
 const (
 	SecretService Store = "secret-service" // Linux: gnome-keyring, KeePassXC, KWallet 6
 	KWallet       Store = "kwallet"        // Linux: KWallet 5 and 6
@@ -26,11 +31,11 @@ const (
 	Pass          Store = "pass"           // Unix: the standard Unix password manager, over GnuPG
 )
 
-// PlatformStores returns the platform's own stores, which a nil Backend.Stores
-// means.
+// PlatformStores returns the platform's own stores, the meaning of a nil
+// Backend.Stores.
 func PlatformStores() []Store { return platformStores(runtime.GOOS) }
 
-// platformStores returns what Backend.Stores means when it is nil.
+// platformStores returns the own stores of an operating system.
 func platformStores(goos string) []Store {
 	switch goos {
 	case "linux":
@@ -43,8 +48,8 @@ func platformStores(goos string) []Store {
 	return nil
 }
 
-// checkPlatform tells a store that this machine cannot have from one that this
-// program was built without.
+// checkPlatform returns an error if store s cannot exist on this operating system
+// (ErrUnavailable) or was left out of this program (ErrUnsupported).
 func checkPlatform(s Store, goos string, cgo bool) error {
 	var on []string
 	switch s {
@@ -68,7 +73,7 @@ func checkPlatform(s Store, goos string, cgo bool) error {
 	return nil
 }
 
-// A prompting says whether an operation may make the store ask somebody.
+// A prompting tells whether an operation may open a prompt.
 type prompting bool
 
 const (
@@ -76,8 +81,8 @@ const (
 	mayPrompt prompting = true
 )
 
-// search calls fn with one store after the other, until one has what fn wants.
-// It goes on to the next store only if [signer.IsAbsent] reports true.
+// search calls fn with one store after the other until fn returns nil. It goes on
+// to the next store only if [signer.IsAbsent] reports true for fn's error.
 func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
 	var passed []*problem
 	for _, s := range b.stores() {
@@ -131,8 +136,7 @@ func (b *Backend) stores() []Store {
 	return platformStores(runtime.GOOS)
 }
 
-// open returns store s, ready to be used. What belongs to it, such as a D-Bus
-// connection, ends with ctx.
+// open opens store s. Its resources, such as a D-Bus connection, end with ctx.
 func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) {
 	if err := checkPlatform(s, runtime.GOOS, cgoEnabled); err != nil {
 		return ring{}, err
@@ -159,8 +163,8 @@ func (b *Backend) open(ctx context.Context, s Store, p prompting) (ring, error) 
 	return ring{i, s}, classify(s, err)
 }
 
-// open99 opens one store of 99designs/keyring: of several, it would hide why it
-// passed one over.
+// open99 opens one store of 99designs/keyring. If it is given several stores,
+// 99designs/keyring hides why it passed a store over.
 func open99(s Store, cfg keyring.Config) (keyring.Keyring, error) {
 	cfg.AllowedBackends = []keyring.BackendType{keyring.BackendType(s)}
 	return keyring.Open(cfg)

@@ -8,9 +8,9 @@ import (
 	"github.com/99designs/keyring"
 )
 
-// These stores are Linux's, and checkPlatform lets nobody get here elsewhere. The
-// D-Bus library that 99designs/keyring pins does not compile on FreeBSD, NetBSD
-// and wasm, so only _linux.go files import it.
+// These stores exist on Linux only, and checkPlatform refuses them elsewhere, so
+// no call reaches these functions. They are here because the D-Bus library that
+// 99designs/keyring pins does not compile on FreeBSD, NetBSD and wasm.
 
 func (b *Backend) openSecretService(context.Context, prompting) (items, error) {
 	return nil, keyring.ErrNoAvailImpl

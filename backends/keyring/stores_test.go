@@ -75,8 +75,8 @@ func TestNoStores(t *testing.T) {
 	}
 }
 
-// A store that works settles that the key is not found, and the stores that are
-// not there do not matter. No cause is told twice.
+// If one store works, the key is not found, and absent stores do not matter. The
+// text has each cause once.
 func TestJoinPassed(t *testing.T) {
 	absent := func(s Store) *problem {
 		return &problem{kind: signer.ErrNotFound, cause: fmt.Errorf("%s has no item", s)}
@@ -208,7 +208,7 @@ func TestWinCredRefusesWhatWindowsCannotHold(t *testing.T) {
 	}
 }
 
-// liar says that it did what it did not.
+// A liar reports success and does nothing.
 type liar struct{ keyring.Keyring }
 
 func (liar) Set(keyring.Item) error { return nil }

@@ -10,8 +10,8 @@ import (
 // of 3072 bits in OpenSSH's format just fits.
 const maxBlob = 2560
 
-// winCred refuses what Windows would refuse with a bare "parameter is
-// incorrect".
+// A winCred is the Credential Manager. It checks the size of an item, because
+// Windows only says that the "parameter is incorrect".
 type winCred struct{ keyring.Keyring }
 
 func openWinCred() (items, error) {

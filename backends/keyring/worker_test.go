@@ -21,8 +21,8 @@ import (
 
 const workerVariable = "KEYRING_TEST_WORKER"
 
-// TestMain makes this binary a worker where that is asked for: a program that
-// uses the backend, in an environment of its own.
+// TestMain makes this binary a worker if a variable says so: a program that uses
+// the backend in an environment of its own.
 func TestMain(m *testing.M) {
 	if config := os.Getenv(workerVariable); config != "" {
 		work(config)
@@ -40,8 +40,8 @@ func (s settings) backend() *keyring.Backend {
 	return &keyring.Backend{Stores: s.Stores, Timeout: s.Timeout, PromptTimeout: s.PromptTimeout}
 }
 
-// An order is what a worker is told to do. It answers two times: when it is
-// about to do it, and with the outcome.
+// An order names an operation for a worker. The worker answers twice: before the
+// operation, and with the outcome.
 type order struct{ Op, Name string }
 
 type outcome struct {

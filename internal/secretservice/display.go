@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// A Display is an X server that nobody sees. Its methods answer the prompts of
-// one program, as a person would.
+// A Display is an X server without a screen. Its methods answer the prompts of one
+// program, as a person would.
 type Display struct {
 	t       testing.TB
 	name    string
-	prompts []string // what xdotool searches for to find the prompts
+	prompts []string // the arguments of "xdotool search" that find a prompt
 }
 
 // StartDisplay starts a display. Its methods answer the prompts of gnome-keyring.
@@ -42,18 +42,18 @@ func StartDisplay(t testing.TB) *Display {
 	return &Display{t, ":" + strings.TrimSpace(number), []string{"--class", "gcr-prompter"}}
 }
 
-// Env is what a Session needs to show its prompts here.
+// Env is the variable with which a Session shows its prompts here.
 func (d *Display) Env() string { return "DISPLAY=" + d.name }
 
-// AwaitPrompt returns once a prompt is open and takes what is typed.
+// AwaitPrompt returns when a prompt is open and has the keyboard.
 func (d *Display) AwaitPrompt() {
 	d.t.Helper()
 	d.until("no prompt opened", d.focus)
 }
 
 // Answer types the password into the open prompt. A key may be lost while the
-// window is being drawn, and then the prompt asks again; while it is thinking
-// about an answer, typing into it would make the next one wrong.
+// window is being drawn; then the prompt asks again, and so does Answer. It waits
+// in between, because a prompt that checks an answer must get no more keys.
 func (d *Display) Answer(password string) {
 	d.t.Helper()
 	d.AwaitPrompt()
@@ -112,14 +112,14 @@ func (d *Display) AwaitNoPrompt() {
 // IsOpen reports whether a prompt is open.
 func (d *Display) IsOpen() bool { return d.xdotool(d.search()...) }
 
-// focus does what a window manager would.
+// focus gives a prompt the keyboard, as a window manager would.
 func (d *Display) focus() bool { return d.xdotool(append(d.search(), "windowfocus")...) }
 
 func (d *Display) search() []string {
 	return append([]string{"search", "--onlyvisible"}, d.prompts...)
 }
 
-// until asks again and again. Each question takes a process, and so some
+// until calls done until it returns true. done starts a process, which takes some
 // milliseconds.
 func (d *Display) until(complaint string, done func() bool) {
 	d.t.Helper()
@@ -132,8 +132,7 @@ func (d *Display) until(complaint string, done func() bool) {
 	}
 }
 
-// xdotool reports whether the program succeeded, as it does not if there is no
-// such window.
+// xdotool reports whether xdotool succeeded. It fails if there is no such window.
 func (d *Display) xdotool(args ...string) bool {
 	cmd := exec.CommandContext(d.t.Context(), "xdotool", args...)
 	cmd.Env = append(os.Environ(), d.Env())
@@ -153,7 +152,7 @@ func (s *Session) AddPrompter() {
 	s.reload()
 }
 
-// AddService lets the bus start a program that shall provide name.
+// AddService lets the bus start a program when a client needs name.
 func (s *Session) AddService(name, command string) {
 	s.t.Helper()
 	s.addServiceFile(name, []byte("[D-BUS Service]\nName="+name+"\nExec="+command+"\n"))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A KeePassXC says how KeePassXC is set up. It always has one open database.
+// A KeePassXC is a configuration of KeePassXC with one database.
 type KeePassXC struct {
 	ConfirmAccess bool // ask before a program reads an item that it did not write
 	ConfirmDelete bool // ask before a program deletes an item
@@ -16,7 +16,7 @@ type KeePassXC struct {
 	NoGroup       bool // the database has no group for other programs
 }
 
-// Password is that of the keyring that Start makes and of KeePassXC's database.
+// Password is the password of Start's keyring and of KeePassXC's database.
 const Password = "password"
 
 const (

@@ -15,7 +15,7 @@ import (
 )
 
 // Require ends the test if one of the programs is not installed: with a failure
-// in CI, where all of them must be, else with a skip.
+// in CI, otherwise with a skip.
 func Require(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
@@ -48,8 +48,8 @@ func Start(t testing.TB) *Session {
 	return s
 }
 
-// StartBus starts a bus that no service is on. extra is added to the
-// environment of what runs on the bus, such as a DISPLAY.
+// StartBus starts a bus without services. The environment of all programs on the
+// bus also has the variables in extra, such as DISPLAY=:1.
 func StartBus(t testing.TB, extra ...string) *Session {
 	t.Helper()
 	Require(t, "dbus-daemon", "dbus-send")
@@ -103,9 +103,8 @@ func (s *Session) startBus() {
 	s.address = strings.TrimSpace(address)
 }
 
-// StartKeyring starts gnome-keyring and unlocks its login keyring with the
-// password, which makes one if there is none. Without a password it does
-// neither.
+// StartKeyring starts gnome-keyring. With a password, it unlocks the login keyring,
+// which is created if necessary.
 func (s *Session) StartKeyring(password string) {
 	s.t.Helper()
 	Require(s.t, "gnome-keyring-daemon")
@@ -147,8 +146,8 @@ func (s *Session) start(stdin string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// await asks a question on the bus until the answer has want in it. Each takes a
-// process, and so some milliseconds.
+// await asks a question on the bus until the answer contains want. Each question
+// starts a process, which takes some milliseconds.
 func (s *Session) await(want string, question ...string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
@@ -170,7 +169,7 @@ func (s *Session) Lock() {
 		"org.freedesktop.Secret.Service.Lock", "array:objpath:/org/freedesktop/secrets/collection/login")
 }
 
-// Run runs a program on the bus and returns what it prints.
+// Run runs a program on the bus and returns its output.
 func (s *Session) Run(stdin string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -183,8 +182,8 @@ func (s *Session) Run(stdin string, args ...string) string {
 	return string(out)
 }
 
-// Monitor returns what dbus-monitor prints of the messages on the bus that fit
-// filter, from now on until stop.
+// Monitor returns the output of dbus-monitor for the messages that match filter,
+// until stop is called.
 func (s *Session) Monitor(filter string) (lines *bufio.Scanner, stop func()) {
 	s.t.Helper()
 	Require(s.t, "dbus-monitor")
@@ -200,16 +199,16 @@ func (s *Session) Monitor(filter string) (lines *bufio.Scanner, stop func()) {
 	stop = func() { cmd.Process.Kill() }
 	s.t.Cleanup(func() { stop(); cmd.Wait() })
 	lines = bufio.NewScanner(pipe)
-	if !lines.Scan() { // it is told its own name once it monitors
+	if !lines.Scan() { // the first line comes when dbus-monitor is ready
 		s.t.Fatal("dbus-monitor says nothing")
 	}
 	return lines, stop
 }
 
-// KillKeyring ends the daemon of the keyring as a crash does.
+// KillKeyring kills the secret service.
 func (s *Session) KillKeyring() { kill(&s.daemon) }
 
-// KillBus ends the bus as a crash does.
+// KillBus kills the bus.
 func (s *Session) KillBus() { kill(&s.bus) }
 
 // RestartBus ends the bus and starts another one at the same address.
@@ -234,10 +233,10 @@ func kill(cmd **exec.Cmd) {
 	*cmd = nil
 }
 
-// Dir is where the session keeps its files.
+// Dir is the directory of the session's files.
 func (s *Session) Dir() string { return s.dir }
 
-// Address is where the bus listens.
+// Address is the address of the bus.
 func (s *Session) Address() string { return s.address }
 
 // Env is the environment of a program on this bus.

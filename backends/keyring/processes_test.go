@@ -12,7 +12,8 @@ import (
 	"github.com/countersign/countersign/backends/keyring"
 )
 
-// patient waits out seven other processes on a busy machine.
+// patient has a time-out that is long enough for eight processes on a busy
+// machine.
 func patient(s keyring.Store) settings {
 	return settings{Stores: []keyring.Store{s}, Timeout: patience}
 }
