@@ -9,62 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/countersign/countersign/challenge/challengetest"
 )
-
-// everyCommand has a command line for each command. URL is the URL of a registry,
-// and all keys are in variables.
-var everyCommand = map[string]string{
-	"demo":                  "demo",
-	"get":                   "get URL/v2/library/demo/manifests/latest --passphrase-fd 3",
-	"token":                 "token URL/v2/library/demo/manifests/latest",
-	"sign":                  "sign",
-	"verify":                "verify x",
-	"key generate":          "key generate keyring:new",
-	"key show":              "key show env:ARGUMENT",
-	"key list":              "key list",
-	"key import":            "key import keyring:new",
-	"key export":            "key export env:ARGUMENT",
-	"key copy":              "key copy env:ARGUMENT keyring:new",
-	"key delete":            "key delete --yes keyring:unreadable",
-	"key passphrase":        "key passphrase keyring:new --passphrase-file passphrase",
-	"whoami":                "whoami URL",
-	"doctor":                "doctor URL --passphrase-fd 3",
-	"config path":           "config path",
-	"config check":          "config check",
-	"config show":           "config show",
-	"connect":               "connect --timeout 1s URL",
-	"completion bash":       "completion bash",
-	"completion zsh":        "completion zsh",
-	"completion fish":       "completion fish",
-	"completion powershell": "completion powershell",
-	"help":                  "help key",
-}
-
-// commandNames returns the names of all commands that do something.
-func commandNames(cmd *cobra.Command) []string {
-	if !cmd.HasSubCommands() {
-		return []string{strings.TrimPrefix(cmd.CommandPath(), "countersign ")}
-	}
-	var names []string
-	for _, sub := range cmd.Commands() {
-		names = append(names, commandNames(sub)...)
-	}
-	return names
-}
-
-func TestEveryCommandIsListed(t *testing.T) {
-	root := new(app).root()
-	root.InitDefaultCompletionCmd()
-	root.InitDefaultHelpCmd()
-	for _, name := range commandNames(root) {
-		if everyCommand[name] == "" {
-			t.Errorf("everyCommand lacks %q", name)
-		}
-	}
-}
 
 // spyingPass stands for pass. It appends its environment, and what it reads from
 // descriptor 3, to a file and fails.
