@@ -3,9 +3,7 @@ package challenge
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -43,11 +41,6 @@ const (
 	// maxCorrection is how far from this machine's clock a signed ts may be. Without a
 	// limit a server could collect signatures for any time that it likes.
 	maxCorrection = 24 * time.Hour
-
-	// emptyHash is the base64 of the lower-case hex text of SHA-256 of nothing, the
-	// third field of what is signed (Ollama's server/auth.go signs the hash of the
-	// request's body, which is empty).
-	emptyHash = "ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
 )
 
 // An exchange turns signatures of one key into one token.
@@ -254,31 +247,6 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 		now = date
 	}
 	return max(at.Sub(now), 0)
-}
-
-// tokenURL adds to the realm's own query what Ollama's server/auth.go adds. An
-// absent service or scope is sent empty, as there.
-func tokenURL(realm *url.URL, service, scope string, now time.Time, nonce string) string {
-	query := realm.Query()
-	query.Add("service", service)
-	scopes := strings.Fields(scope)
-	if len(scopes) == 0 {
-		scopes = []string{""}
-	}
-	for _, s := range scopes {
-		query.Add("scope", s)
-	}
-	query.Add("ts", strconv.FormatInt(now.Unix(), 10))
-	query.Add("nonce", nonce)
-	u := *realm
-	u.RawQuery = query.Encode()
-	return u.String()
-}
-
-func newNonce() string {
-	b := make([]byte, 16)
-	rand.Read(b) // never fails (Go 1.24)
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // withoutURL strips what http.Client adds: the URL holds a nonce and is long,

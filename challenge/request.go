@@ -1,15 +1,9 @@
 package challenge
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
-	"time"
-
-	"github.com/countersign/countersign/signer"
 )
 
 // A RequestSigner is an [http.RoundTripper] that signs each request to one of its
@@ -91,38 +85,4 @@ func (s *RequestSigner) sign(req *http.Request, r callerRequest) (*http.Request,
 		out.Header.Set("Authorization", "Bearer "+out.Header.Get("Authorization"))
 	}
 	return out, nil
-}
-
-// SignRequest signs req without waiting for a challenge, as Ollama's API wants
-// it: ts, the time in Unix seconds, joins the query, which is then sorted by
-// name; Authorization becomes the signature of "METHOD,<path>?<query>". Host,
-// headers and body are not covered: send it over TLS to a host that you chose.
-//
-// Source: Ollama's server/cloud_proxy.go, signCloudProxyRequest.
-func SignRequest(ctx context.Context, s signer.Signer, req *http.Request) error {
-	return signRequest(ctx, s, req, time.Now())
-}
-
-func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now time.Time) error {
-	query, err := url.ParseQuery(req.URL.RawQuery)
-	if err != nil {
-		return err
-	}
-	query.Set("ts", strconv.FormatInt(now.Unix(), 10))
-	u := *req.URL
-	u.RawQuery = query.Encode()
-	method := req.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	auth, err := Sign(ctx, s, []byte(method+","+u.RequestURI()))
-	if err != nil {
-		return fmt.Errorf("signing the request to %s: %w", u.Host, err)
-	}
-	req.URL = &u
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	req.Header.Set("Authorization", auth)
-	return nil
 }
