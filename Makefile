@@ -11,7 +11,7 @@ BUILDFLAGS  ?= -trimpath
 PREFIX      ?= /usr/local
 SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -o -path './docs/*.md')
 
-.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test
+.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test mutants
 
 all: test
 
@@ -37,6 +37,11 @@ windows:
 fuzz:
 	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 		echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
+
+# Plants mistakes and wants a test to notice each: docs/mutants.md. SAMPLE=1 plants all.
+SAMPLE ?= 40
+mutants:
+	go run ./scripts/mutants -sample $(SAMPLE)
 
 demo:
 	go run ./cmd/countersign demo

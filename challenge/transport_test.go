@@ -371,8 +371,9 @@ func TestTrace(t *testing.T) {
 
 // An endless is a body that never ends. Reading far into it is an error of the test.
 type endless struct {
-	t    *testing.T
-	read int
+	t      *testing.T
+	read   int
+	closed bool
 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -383,7 +384,10 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (e *endless) Close() error { return nil }
+func (e *endless) Close() error {
+	e.closed = true
+	return nil
+}
 
 // TestEndlessBodyOfA401 covers a body whose length is not known, and one that is longer
 // than its header says.
@@ -391,13 +395,14 @@ func TestEndlessBodyOfA401(t *testing.T) {
 	key := visit(t, challengetest.Config{}).key
 	for _, length := range []int64{-1, 0, 1000, 1 << 40} {
 		for _, realm := range []string{"https://r.example/token", "https://evil.example/token"} {
+			body := &endless{t: t}
 			base := roundTripper(func(req *http.Request) (*http.Response, error) {
 				resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}
 				switch {
 				case req.URL.Path == "/token":
 					resp.Body = io.NopCloser(strings.NewReader(`{"token":"t"}`))
 				case req.Header.Get("Authorization") == "":
-					resp.StatusCode, resp.Body, resp.ContentLength = 401, &endless{t: t}, length
+					resp.StatusCode, resp.Body, resp.ContentLength = 401, body, length
 					resp.Header.Set("WWW-Authenticate", `Bearer realm="`+realm+`"`)
 				}
 				return resp, nil
@@ -408,6 +413,9 @@ func TestEndlessBodyOfA401(t *testing.T) {
 			resp, err := client.Get("https://r.example/")
 			if wantErr := strings.Contains(realm, "evil"); wantErr != (err != nil) {
 				t.Errorf("length %d, realm %s: error %v", length, realm, err)
+			}
+			if !body.closed {
+				t.Errorf("length %d, realm %s: the body is not closed", length, realm)
 			}
 			if err == nil {
 				resp.Body.Close()

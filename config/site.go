@@ -17,7 +17,7 @@ func parseSite(name string) (site, error) {
 	if strings.Contains(name, "://") {
 		return site{}, fmt.Errorf("%s is a URL: a registry is named by its host, or host:port", quote(name))
 	}
-	secure, err := challenge.ParseOrigin("https://" + name)
+	secure, err := challenge.ParseOrigin(name)
 	if err != nil || strings.Contains(name, "/") {
 		return site{}, fmt.Errorf("%s is not a registry: name it by its host, or host:port", quote(name))
 	}

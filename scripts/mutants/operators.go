@@ -246,7 +246,7 @@ func (g *generator) call(n *ast.CallExpr) {
 // literal changes the numbers and texts on which decisions depend.
 func (g *generator) literal(n *ast.BasicLit) {
 	switch {
-	case n.Kind == token.STRING && len(n.Value) > len(`""`) && g.decidesByText():
+	case n.Kind == token.STRING && len(n.Value) > len(`""`) && g.decidesByText(n):
 		g.replace(n, `"mutant"`)
 	case n.Kind == token.INT && strings.HasPrefix(n.Value, "0o"):
 		g.mode(n)
@@ -255,12 +255,14 @@ func (g *generator) literal(n *ast.BasicLit) {
 	}
 }
 
-// decidesByText reports whether the visited text is compared, searched for or the
+// decidesByText reports whether text, the visited node, is compared, searched for or the
 // name of a header or parameter.
-func (g *generator) decidesByText() bool {
+func (g *generator) decidesByText(text *ast.BasicLit) bool {
 	switch parent := g.parent().(type) {
-	case *ast.BinaryExpr, *ast.CaseClause, *ast.ValueSpec, *ast.CompositeLit, *ast.IndexExpr:
+	case *ast.BinaryExpr, *ast.CaseClause, *ast.ValueSpec, *ast.IndexExpr:
 		return true
+	case *ast.CompositeLit: // a text with spaces is for people
+		return !strings.Contains(text.Value, " ")
 	case *ast.CallExpr:
 		method, ok := parent.Fun.(*ast.SelectorExpr)
 		if !ok {
