@@ -2,7 +2,6 @@ package challenge_test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 const repo = "library/llama3"
@@ -46,10 +46,7 @@ func visit(t *testing.T, c challengetest.Config, layers ...string) *visitor {
 		data = append(data, []byte(l))
 	}
 	v.layers = registry.AddImage(repo, "latest", data...)
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := signertest.NewKey(t)
 	key, err := signer.New(private)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func newSSH(t testing.TB, key any) ssh.AlgorithmSigner {
@@ -78,7 +79,7 @@ func (s slow) Sign(rand io.Reader, msg []byte) (*ssh.Signature, error) {
 
 func TestFromSSHAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		key := slow{newSSH(t, newEd25519(t)), make(chan struct{}), make(chan struct{}), make(chan string)}
+		key := slow{newSSH(t, signertest.NewKey(t)), make(chan struct{}), make(chan struct{}), make(chan string)}
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			<-key.begun

@@ -2,11 +2,11 @@ package signer_test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"testing"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // fails is a backend that has nothing but this error.
@@ -19,18 +19,9 @@ func holds(s signer.Signer) signer.OpenFunc {
 	return func(context.Context, string) (signer.Signer, error) { return s, nil }
 }
 
-func newEd25519(t testing.TB) ed25519.PrivateKey {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return private
-}
-
 func newSigner(t testing.TB) signer.Signer {
 	t.Helper()
-	s, err := signer.New(newEd25519(t))
+	s, err := signer.New(signertest.NewKey(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -274,7 +274,7 @@ func TestKeeperForgets(t *testing.T) {
 	ctx := t.Context()
 	makeKey := map[string]func(*signer.Keeper) error{
 		"Generate": func(k *signer.Keeper) error { _, err := k.Generate(ctx, "x"); return err },
-		"Import":   func(k *signer.Keeper) error { return k.Import(ctx, "x", newEd25519(t)) },
+		"Import":   func(k *signer.Keeper) error { return k.Import(ctx, "x", signertest.NewKey(t)) },
 	}
 	for name, make := range makeKey {
 		t.Run(name, func(t *testing.T) {
@@ -347,7 +347,7 @@ func TestKeeperLacksAbilities(t *testing.T) {
 		_, errExport := tt.keys.Export(ctx, "x")
 		_, errList := tt.keys.List(ctx)
 		for _, err := range []error{
-			errGenerate, errExport, errList, tt.keys.Import(ctx, "x", newEd25519(t)), tt.keys.Delete(ctx, "x"),
+			errGenerate, errExport, errList, tt.keys.Import(ctx, "x", signertest.NewKey(t)), tt.keys.Delete(ctx, "x"),
 		} {
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("got error %v, want %v", err, tt.want)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // A kind of key, and the format of the signatures that it makes.
@@ -24,7 +25,7 @@ type kind struct {
 func kinds(t *testing.T) []kind {
 	t.Helper()
 	return []kind{
-		{"Ed25519", newEd25519(t), ssh.KeyAlgoED25519},
+		{"Ed25519", signertest.NewKey(t), ssh.KeyAlgoED25519},
 		{"ECDSA P-256", newECDSA(t, elliptic.P256()), ssh.KeyAlgoECDSA256},
 		{"ECDSA P-384", newECDSA(t, elliptic.P384()), ssh.KeyAlgoECDSA384},
 		{"ECDSA P-521", newECDSA(t, elliptic.P521()), ssh.KeyAlgoECDSA521},
@@ -70,7 +71,7 @@ func TestNew(t *testing.T) {
 }
 
 func TestNewPointer(t *testing.T) {
-	key := newEd25519(t)
+	key := signertest.NewKey(t)
 	s, err := signer.New(&key) // as ssh.ParseRawPrivateKey gives it
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestNewPointer(t *testing.T) {
 }
 
 func TestNewOutlivesItsKey(t *testing.T) {
-	key := newEd25519(t)
+	key := signertest.NewKey(t)
 	s, err := signer.New(key)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestNewRefusesKinds(t *testing.T) {
 		"nil ECDSA":      (*ecdsa.PrivateKey)(nil),
 		"nil RSA":        (*rsa.PrivateKey)(nil),
 		"P-224":          newECDSA(t, elliptic.P224()),
-		"somebody's own": foreign{newEd25519(t)},
+		"somebody's own": foreign{signertest.NewKey(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := signer.New(key)
@@ -108,15 +109,15 @@ func TestNewRefusesKinds(t *testing.T) {
 }
 
 func TestNewRefusesForeignHalves(t *testing.T) {
-	mixed := newEd25519(t)
-	copy(mixed[32:], newEd25519(t)[32:])
+	mixed := signertest.NewKey(t)
+	copy(mixed[32:], signertest.NewKey(t)[32:])
 	ec := newECDSA(t, elliptic.P256())
 	ec.PublicKey = newECDSA(t, elliptic.P256()).PublicKey
 	rs := newRSA(t)
 	rs.PublicKey = newRSA(t).PublicKey
 	for name, key := range map[string]crypto.Signer{
 		"Ed25519":       mixed,
-		"short Ed25519": newEd25519(t)[:63],
+		"short Ed25519": signertest.NewKey(t)[:63],
 		"empty Ed25519": ed25519.PrivateKey{},
 		"ECDSA":         ec,
 		"RSA":           rs,
@@ -130,7 +131,7 @@ func TestNewRefusesForeignHalves(t *testing.T) {
 }
 
 func BenchmarkSign(b *testing.B) {
-	key, msg := newEd25519(b), make([]byte, 200)
+	key, msg := signertest.NewKey(b), make([]byte, 200)
 	b.Run("ed25519", func(b *testing.B) {
 		for b.Loop() {
 			ed25519.Sign(key, msg)

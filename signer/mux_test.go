@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func TestMuxRoutes(t *testing.T) {
@@ -53,8 +54,8 @@ func TestMuxResolve(t *testing.T) {
 
 // secretRefs are references that people pass by mistake.
 func secretRefs(t *testing.T) map[string]string {
-	seed := newEd25519(t).Seed()
-	block, err := ssh.MarshalPrivateKey(newEd25519(t), "")
+	seed := signertest.NewKey(t).Seed()
+	block, err := ssh.MarshalPrivateKey(signertest.NewKey(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestMuxUnknownSchemeListsTheKnown(t *testing.T) {
 }
 
 func TestMuxWithholdsMalformedName(t *testing.T) {
-	seed := hex.EncodeToString(newEd25519(t).Seed())
+	seed := hex.EncodeToString(signertest.NewKey(t).Seed())
 	refused := fmt.Errorf("%w: it looks like a key itself", signer.ErrName)
 	m := signer.Mux{"env": fails(refused), "nested": signer.Mux{"env": fails(refused)}}
 	for ref, want := range map[string]string{

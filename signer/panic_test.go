@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 const pasted = "b3BlbnNzaC1rZXktdjEAAAAA-a-pasted-key"
@@ -107,7 +108,7 @@ func TestPanicInSign(t *testing.T) {
 	}
 	for name, s := range map[string]signer.Signer{
 		"a key of a Mux":      fromMux,
-		"a key of x/crypto":   signer.FromSSH(panickingSSH{newSSH(t, newEd25519(t))}),
+		"a key of x/crypto":   signer.FromSSH(panickingSSH{newSSH(t, signertest.NewKey(t))}),
 		"the passphrase func": parseLocked(t, func(context.Context, string) ([]byte, error) { panic(pasted) }),
 	} {
 		_, err := s.Sign(t.Context(), []byte("message"))

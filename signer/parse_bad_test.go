@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // A header is the beginning of an OpenSSH private key (PROTOCOL.key).
@@ -70,7 +71,7 @@ func badKeys(t *testing.T) []bad {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spki, err := x509.MarshalPKIXPublicKey(newEd25519(t).Public())
+	spki, err := x509.MarshalPKIXPublicKey(signertest.NewKey(t).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +81,11 @@ func badKeys(t *testing.T) []bad {
 		Application string
 	}{ssh.KeyAlgoSKED25519, make([]byte, 32), "ssh:"})
 	certificate := &ssh.Certificate{Key: pub, CertType: ssh.UserCert}
-	if err := certificate.SignCert(rand.Reader, newSSH(t, newEd25519(t))); err != nil {
+	if err := certificate.SignCert(rand.Reader, newSSH(t, signertest.NewKey(t))); err != nil {
 		t.Fatal(err)
 	}
-	mixed := newEd25519(t)
-	copy(mixed[32:], newEd25519(t)[32:])
+	mixed := signertest.NewKey(t)
+	copy(mixed[32:], signertest.NewKey(t)[32:])
 	mixedBlock, err := ssh.MarshalPrivateKey(mixed, "")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func badKeys(t *testing.T) []bad {
 		{"certificate for SSH", ssh.MarshalAuthorizedKey(certificate), "public key", false},
 
 		{"two keys", slices.Concat(data, data), "more than one private key", false},
-		{"two kinds", slices.Concat(pkcs8(t, newEd25519(t)), data), "more than one private key", false},
+		{"two kinds", slices.Concat(pkcs8(t, signertest.NewKey(t)), data), "more than one private key", false},
 		{"a damaged key before another", slices.Concat(data[:200], []byte("\n"), data), "more than one private key", false},
 		{"a whole key before a damaged one", slices.Concat(data, data[:200]), "more than one private key", false},
 
@@ -159,7 +160,7 @@ func TestParseBad(t *testing.T) {
 func TestParseTruncated(t *testing.T) {
 	plain, _ := keygen(t)
 	locked, _ := keygen(t, "-N", secret)
-	for name, data := range map[string][]byte{"plain": plain, "locked": locked, "PKCS#8": pkcs8(t, newEd25519(t))} {
+	for name, data := range map[string][]byte{"plain": plain, "locked": locked, "PKCS#8": pkcs8(t, signertest.NewKey(t))} {
 		for n := range len(data) - 1 {
 			if _, err := signer.Parse(t.Context(), data[:n], nil); err == nil {
 				t.Errorf("%s: took the first %d of %d bytes", name, n, len(data))

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // FuzzParse: no input panics, and a key that is read is the same key after it
@@ -83,7 +84,7 @@ func seeds(f *testing.F) [][]byte {
 		f.Fatal(err)
 	}
 	ec, rs := newECDSA(f, elliptic.P256()), newRSA(f)
-	for _, key := range []any{newEd25519(f), ec, rs, agreement} {
+	for _, key := range []any{signertest.NewKey(f), ec, rs, agreement} {
 		der, err := x509.MarshalPKCS8PrivateKey(key)
 		add("PRIVATE KEY", der, err)
 	}

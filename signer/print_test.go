@@ -55,7 +55,7 @@ func TestNothingPrintsTheUnlockedKey(t *testing.T) {
 
 // No error repeats the input or the passphrase.
 func TestNoErrorPrintsTheKey(t *testing.T) {
-	key := newEd25519(t)
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package env_test
 
 import (
 	"crypto"
-	"crypto/ed25519"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -21,8 +20,8 @@ func TestConformance(t *testing.T) {
 	name := func(n int) string { return fmt.Sprintf("SIGNERTEST_%d", n) }
 	badNames := []string{"1ST_KEY_IS_HERE", "MY-KEY-IS-HERE", "MY KEY IS HERE", "../SIGNERTEST_0", "SIGNERTEST_0=x"}
 	environ := func(*testing.T) []string { return slices.Sorted(slices.Values(os.Environ())) }
-	damage := func(t *testing.T, name string) { t.Setenv(name, marshal(t, newPrivateKey(t))[:60]) }
-	lock := func(t *testing.T, name string) { t.Setenv(name, locked(t, newPrivateKey(t))) }
+	damage := func(t *testing.T, name string) { t.Setenv(name, marshal(t, signertest.NewKey(t))[:60]) }
+	lock := func(t *testing.T, name string) { t.Setenv(name, locked(t, signertest.NewKey(t))) }
 
 	t.Run("variable", func(t *testing.T) {
 		signertest.Run(t, func(*testing.T) signertest.Store {
@@ -83,13 +82,4 @@ func locked(t *testing.T, key crypto.Signer) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(block))
-}
-
-func newPrivateKey(t *testing.T) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }

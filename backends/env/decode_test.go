@@ -17,6 +17,7 @@ import (
 
 	"github.com/countersign/countersign/internal/sshkeygen"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // pasted lists what becomes of a PEM on its way into a variable.
@@ -143,7 +144,7 @@ func TestDecodeEveryForm(t *testing.T) {
 }
 
 func TestDecodeSeed(t *testing.T) {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	checkForms(t, pastedSeed(key), publicKey(t, key))
 }
 
@@ -175,7 +176,7 @@ func TestDecodeSeedThatLooksLikeSomethingElse(t *testing.T) {
 
 // ssh-keygen writes no PKCS#8 for Ed25519, openssl does.
 func TestDecodePKCS8Ed25519(t *testing.T) {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +209,7 @@ func checkForms(t *testing.T, forms map[string]string, want ssh.PublicKey) {
 // What is cut short is an error or, where only an end without meaning was cut,
 // the same key: never another one.
 func TestDecodeCutShort(t *testing.T) {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	want := publicKey(t, key)
 	block, err := ssh.MarshalPrivateKey(key, "test")
 	if err != nil {
@@ -255,7 +256,7 @@ func TestDecodeRefuses(t *testing.T) {
 	path := sshkeygen.New(t)
 	text, public := readFile(t, path), readFile(t, path+".pub")
 	lines := strings.SplitAfter(text, "\n")
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	seed := base64.StdEncoding.EncodeToString(key.Seed())
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -332,15 +333,6 @@ func TestDecodeRefuses(t *testing.T) {
 			checkNoEcho(t, err, tt.text)
 		})
 	}
-}
-
-func newKey(t testing.TB) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // Whatever decodes can be pasted in every form and is the same key.

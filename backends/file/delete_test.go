@@ -12,12 +12,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func TestDelete(t *testing.T) {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	pub := ssh.MarshalAuthorizedKey(publicKey(t, key))
-	otherPub := ssh.MarshalAuthorizedKey(publicKey(t, newKey(t)))
+	otherPub := ssh.MarshalAuthorizedKey(publicKey(t, signertest.NewKey(t)))
 	private := openSSH(t, key)
 
 	tests := []struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/internal/faults"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // writing holds the system calls that write a key.
@@ -179,7 +180,7 @@ func TestGenerateLosesRace(t *testing.T) {
 
 // Another process removes or replaces the key before Generate has read it again.
 func TestGenerateKeyIsReplaced(t *testing.T) {
-	for _, other := range [][]byte{nil, openSSH(t, newKey(t))} {
+	for _, other := range [][]byte{nil, openSSH(t, signertest.NewKey(t))} {
 		dir := tempDir(t)
 		path := filepath.Join(dir, "key")
 		var s signer.Signer

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // tempDir is t.TempDir without its check that the directory could be removed:
@@ -32,15 +33,6 @@ func tempDir(t *testing.T) string {
 func told(err error) string {
 	hint, _ := signer.HintOf(err)
 	return fmt.Sprintf("%v: %s", err, hint.Do)
-}
-
-func newKey(t *testing.T) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // openSSH returns what ssh-keygen would have written for key.
@@ -64,7 +56,7 @@ func publicKey(t *testing.T, key crypto.Signer) ssh.PublicKey {
 
 func writeKey(t *testing.T, path string) ed25519.PrivateKey {
 	t.Helper()
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	write(t, path, openSSH(t, key))
 	return key
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func TestWindowsNames(t *testing.T) {
@@ -38,7 +39,7 @@ func TestWindowsNames(t *testing.T) {
 // In Wine, which maps these lists to modes, it takes a umask such as 022.
 func TestWindowsAccess(t *testing.T) {
 	me := currentUser(t)
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	tests := []struct {
 		name  string
 		list  string // of SDDL

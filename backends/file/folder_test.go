@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // A listed is an Info as it can be compared.
@@ -101,7 +102,7 @@ func TestNoHomeForDir(t *testing.T) {
 func TestList(t *testing.T) {
 	dir := tempDir(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	plain := newKey(t)
+	plain := signertest.NewKey(t)
 	pub := publicKey(t, plain)
 	print := ssh.FingerprintSHA256(pub)
 
@@ -110,12 +111,12 @@ func TestList(t *testing.T) {
 	write(t, at("coloured"), openSSH(t, plain))
 	write(t, at("coloured.pub"), line(pub, "\x1b[31mred"))
 	write(t, at("beside another's .pub"), openSSH(t, plain))
-	write(t, at("beside another's .pub.pub"), line(publicKey(t, newKey(t)), "another"))
+	write(t, at("beside another's .pub.pub"), line(publicKey(t, signertest.NewKey(t)), "another"))
 	write(t, at("damaged"), openSSH(t, plain)[:200])
 	write(t, at("legacy"), []byte(legacy))
 	write(t, at("legacy with .pub"), []byte(legacy))
 	write(t, at("legacy with .pub.pub"), line(pub, "old"))
-	write(t, at("two"), append(openSSH(t, plain), openSSH(t, newKey(t))...))
+	write(t, at("two"), append(openSSH(t, plain), openSSH(t, signertest.NewKey(t))...))
 
 	write(t, at("empty"), nil)
 	write(t, at("known_hosts"), []byte("example.com "+string(ssh.MarshalAuthorizedKey(pub))))

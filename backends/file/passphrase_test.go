@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // says answers with the passphrase.
@@ -99,7 +100,7 @@ func TestNoNewPassphrase(t *testing.T) {
 		path := filepath.Join(dir, "new", "key")
 		b := &file.Backend{NewPassphrase: tt.answer}
 		_, err := b.Generate(t.Context(), path)
-		for op, err := range map[string]error{"Generate": err, "Import": b.Import(t.Context(), path, newKey(t))} {
+		for op, err := range map[string]error{"Generate": err, "Import": b.Import(t.Context(), path, signertest.NewKey(t))} {
 			if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: %s = %v, want %q and the path", name, op, err, tt.is)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // A running process uses the new key from the next signature on; who holds the
@@ -61,7 +62,7 @@ func TestRotation(t *testing.T) {
 // rewrite lays a file that is longer with each generation: it may get the same
 // inode, and the clock of a file system may be coarse.
 func rewrite(t *testing.T, dir, generation string) ssh.PublicKey {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	write(t, filepath.Join(dir, "key"), append([]byte(generation+"\n"), openSSH(t, key)...))
 	return publicKey(t, key)
 }

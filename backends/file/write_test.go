@@ -21,6 +21,7 @@ import (
 
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 func TestGenerate(t *testing.T) {
@@ -56,7 +57,7 @@ func TestGenerate(t *testing.T) {
 }
 
 func TestNothingIsOverwritten(t *testing.T) {
-	other := newKey(t)
+	other := signertest.NewKey(t)
 	tests := []struct {
 		name string
 		lay  func(t *testing.T, path string)
@@ -89,7 +90,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 
 			b := new(file.Backend)
 			_, err := b.Generate(t.Context(), path)
-			for op, err := range map[string]error{"Generate": err, "Import": b.Import(t.Context(), path, newKey(t))} {
+			for op, err := range map[string]error{"Generate": err, "Import": b.Import(t.Context(), path, signertest.NewKey(t))} {
 				if !errors.Is(err, signer.ErrExists) {
 					t.Errorf("%s = %v, want ErrExists", op, err)
 				} else if !strings.Contains(err.Error(), path) || !strings.Contains(told(err), tt.want) {
@@ -116,7 +117,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, key := range map[string]crypto.Signer{
-		"Ed25519": newKey(t), "ECDSA": ecKey, "RSA": rsaKey, "RSA, not precomputed": bare,
+		"Ed25519": signertest.NewKey(t), "ECDSA": ecKey, "RSA": rsaKey, "RSA, not precomputed": bare,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(tempDir(t), "key")
@@ -151,7 +152,7 @@ func TestImportManyPrimes(t *testing.T) {
 // A key that comes back from a backup finds its .pub where it was.
 func TestImportBesideItsPub(t *testing.T) {
 	path := filepath.Join(tempDir(t), "key")
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	line := append([]byte("restrict "), ssh.MarshalAuthorizedKey(publicKey(t, key))...)
 	write(t, path+".pub", line)
 	if err := new(file.Backend).Import(t.Context(), path, key); err != nil {

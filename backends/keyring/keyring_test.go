@@ -1,8 +1,6 @@
 package keyring_test
 
 import (
-	"crypto/ed25519"
-	"testing"
 	"time"
 )
 
@@ -10,12 +8,3 @@ import (
 const patience = time.Minute
 
 var badNames = []string{"../escape", "/absolute/name", "double//slash", "trailing/", "a/./b", "semi;colon", `back\slash`}
-
-func newKey(t *testing.T) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}

@@ -121,7 +121,7 @@ func TestPassLocked(t *testing.T) {
 	env := passStore(t, "passphrase")
 	setEnv(t, env)
 	b := &keyring.Backend{Stores: passOnly, Timeout: patience}
-	if err := b.Import(t.Context(), "key", newKey(t)); !errors.Is(err, signer.ErrLocked) {
+	if err := b.Import(t.Context(), "key", signertest.NewKey(t)); !errors.Is(err, signer.ErrLocked) {
 		t.Logf("Import: %v", err) // it encrypts, which needs no passphrase, and cannot read back
 	}
 	if out, err := exec.Command("gpgconf", "--kill", "all").CombinedOutput(); err != nil {

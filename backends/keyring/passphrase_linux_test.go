@@ -55,14 +55,14 @@ func testPassphrase(t *testing.T, b *keyring.Backend) {
 	wantPassphrase(t, b, "p", passphrase)
 
 	// A passphrase shares its name space with keys, and is not a key.
-	if err := b.Import(ctx, "key", newKey(t)); err != nil {
+	if err := b.Import(ctx, "key", signertest.NewKey(t)); err != nil {
 		t.Fatal(err)
 	}
 	errs := map[string]error{}
 	for op, call := range map[string]func() error{
 		"SetPassphrase again":      func() error { return b.SetPassphrase(ctx, "p", []byte("another")) },
 		"SetPassphrase over a key": func() error { return b.SetPassphrase(ctx, "key", []byte("another")) },
-		"Import":                   func() error { return b.Import(ctx, "p", newKey(t)) },
+		"Import":                   func() error { return b.Import(ctx, "p", signertest.NewKey(t)) },
 		"Generate":                 func() error { _, err := b.Generate(ctx, "p"); return err },
 	} {
 		if errs[op] = call(); !errors.Is(errs[op], signer.ErrExists) {

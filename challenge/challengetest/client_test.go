@@ -1,7 +1,6 @@
 package challengetest_test
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // The client of these tests does not use package challenge, so that the registry and
@@ -39,10 +39,7 @@ func start(t *testing.T, c challengetest.Config) *challengetest.Registry {
 
 func newKey(t *testing.T) ssh.Signer {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := signertest.NewKey(t)
 	key, err := ssh.NewSignerFromKey(private)
 	if err != nil {
 		t.Fatal(err)

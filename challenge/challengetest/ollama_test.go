@@ -3,7 +3,6 @@ package challengetest_test
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // ollama is an unmodified Ollama with a home directory of its own.
@@ -86,10 +86,7 @@ func TestUnmodifiedOllama(t *testing.T) {
 func startOllama(t *testing.T, program string) ollama {
 	t.Helper()
 	o := ollama{program: program, home: t.TempDir()}
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := signertest.NewKey(t)
 	public, err := ssh.NewPublicKey(private.Public())
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -16,16 +15,14 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/terminal"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // keyForms returns a key in the forms that people paste, each with the parts that
 // must not show.
 func keyForms(t *testing.T) map[string][]string {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // spy stands for a program and notes what it is called with, which others can
@@ -39,10 +40,7 @@ func TestSecretsStayIn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"crypto/ed25519"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // TestKubernetesManifest mounts a secret as the manifest on the page for headless
@@ -81,10 +82,7 @@ func TestKubernetesManifest(t *testing.T) {
 
 func writeKey(t *testing.T, name string) {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)

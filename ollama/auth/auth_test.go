@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/ollama/auth"
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 const request = "POST,/api/me?ts=1700000000"
@@ -235,10 +235,7 @@ func checkSignature(t *testing.T, r reply, pub string) {
 // newKey returns a key and where it is: HOME/.ollama/id_ed25519.
 func newKey(t *testing.T) (ed25519.PrivateKey, string) {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)

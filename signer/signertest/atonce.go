@@ -50,7 +50,7 @@ func inParallel(n int, fn func(i int)) {
 // checkSignAtOnce gives each goroutine messages of its own: signatures that are
 // mixed up do not verify, even without the race detector.
 func checkSignAtOnce(t *testing.T, s *store) {
-	key := newEd25519(t)
+	key := NewKey(t)
 	pub := publicKey(t, key)
 	name := s.put(t, key)
 	k, err := s.open(t.Context(), name)
@@ -80,7 +80,7 @@ func checkOpenAtOnce(t *testing.T, s *store) {
 	var names [2]string
 	var pubs [2]ssh.PublicKey
 	for i := range names {
-		key := newEd25519(t)
+		key := NewKey(t)
 		names[i], pubs[i] = s.put(t, key), publicKey(t, key)
 	}
 	atOnce(16, func(i int) {
@@ -119,7 +119,7 @@ func checkImportAtOnce(t *testing.T, s *store) {
 	imp := as[signer.Importer](t, s)
 	var keys []crypto.Signer // made before, so that nothing keeps the callers apart
 	for range contenders {
-		keys = append(keys, newEd25519(t))
+		keys = append(keys, NewKey(t))
 	}
 	var next atomic.Int64
 	s.checkOneWins(t, func(name string) (ssh.PublicKey, error) {

@@ -17,7 +17,7 @@ func checkContext(t *testing.T, s *store) {
 	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 
-	key := newEd25519(t)
+	key := NewKey(t)
 	held, fresh := s.put(t, key), s.name(t)
 	for _, ctx := range []context.Context{cancelled, expired} { // while no key is known yet
 		_, err := s.open(ctx, held)
@@ -30,7 +30,7 @@ func checkContext(t *testing.T, s *store) {
 	}
 	opened() // which must not concern the Signer
 
-	calls := append(s.callsOfExisting(held), s.callsOfNew(fresh, newEd25519(t))...)
+	calls := append(s.callsOfExisting(held), s.callsOfNew(fresh, NewKey(t))...)
 	calls = append(calls, call{"Sign", func(ctx context.Context) error {
 		_, err := s.sign(ctx, k, []byte("message"))
 		return err

@@ -40,7 +40,7 @@ func checkGenerate(t *testing.T, s *store) {
 
 func checkGenerateExisting(t *testing.T, s *store) {
 	as[signer.Generator](t, s)
-	key := newEd25519(t)
+	key := NewKey(t)
 	name := s.put(t, key)
 	before := s.snapshot(t)
 	_, err := s.generate(t.Context(), name)
@@ -51,7 +51,7 @@ func checkGenerateExisting(t *testing.T, s *store) {
 
 func checkImport(t *testing.T, s *store) {
 	as[signer.Importer](t, s)
-	value, pointer := newEd25519(t), newEd25519(t)
+	value, pointer := NewKey(t), NewKey(t)
 	for _, key := range []crypto.Signer{value, &pointer} { // as PKCS#8 and OpenSSH files are parsed
 		name := s.name(t)
 		s.guard(key)
@@ -64,10 +64,10 @@ func checkImport(t *testing.T, s *store) {
 
 func checkImportExisting(t *testing.T, s *store) {
 	as[signer.Importer](t, s)
-	key := newEd25519(t)
+	key := NewKey(t)
 	name := s.put(t, key)
 	before := s.snapshot(t)
-	for _, other := range []crypto.Signer{newEd25519(t), key} {
+	for _, other := range []crypto.Signer{NewKey(t), key} {
 		s.guard(other)
 		err := s.importKey(t.Context(), name, other)
 		mustBe(t, "Import over an existing key", err, signer.ErrExists)
@@ -81,8 +81,8 @@ func checkImportExisting(t *testing.T, s *store) {
 // signature with the second key would give its seed away.
 func checkImportUnfit(t *testing.T, s *store) {
 	as[signer.Importer](t, s)
-	opaque := struct{ crypto.Signer }{newEd25519(t)}
-	mixed := slices.Concat(newEd25519(t).Seed(), newEd25519(t).Public().(ed25519.PublicKey))
+	opaque := struct{ crypto.Signer }{NewKey(t)}
+	mixed := slices.Concat(NewKey(t).Seed(), NewKey(t).Public().(ed25519.PublicKey))
 	name := s.name(t)
 	before := s.snapshot(t)
 

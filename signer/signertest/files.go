@@ -78,7 +78,7 @@ func (s *store) checkFiles(t *testing.T) {
 // behind, such as a folder, an index or a lock file. Later keys must not.
 func checkLeftovers(t *testing.T, s *store) {
 	as[signer.Deleter](t, s)
-	calls := s.callsOfNew("", newEd25519(t))
+	calls := s.callsOfNew("", NewKey(t))
 	if len(calls) == 0 {
 		t.Skip("the backend makes no keys")
 	}
@@ -97,7 +97,7 @@ func checkLeftovers(t *testing.T, s *store) {
 // the forms of its secret.
 func (s *store) makeAndDelete(t *testing.T, i int) []form {
 	t.Helper()
-	name, key := s.name(t), newEd25519(t)
+	name, key := s.name(t), NewKey(t)
 	s.guard(key)
 	call := s.callsOfNew(name, key)[i]
 	if err := call.run(t.Context()); err != nil {

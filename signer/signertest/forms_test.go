@@ -5,7 +5,7 @@ import "testing"
 // A form of few characters would be found anywhere.
 func TestFormsAreLong(t *testing.T) {
 	for range 1000 {
-		for _, f := range secretForms(newEd25519(t)) {
+		for _, f := range secretForms(NewKey(t)) {
 			if len(f.text) < 16 {
 				t.Fatalf("%s: %q", f.name, f.text)
 			}

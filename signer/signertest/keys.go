@@ -12,7 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-func newEd25519(t *testing.T) ed25519.PrivateKey {
+// NewKey returns a new Ed25519 key for a test.
+func NewKey(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 func checkExport(t *testing.T, s *store) {
 	as[signer.Exporter](t, s)
-	key := newEd25519(t)
+	key := NewKey(t)
 	name := s.put(t, key)
 	before := s.snapshot(t)
 	got, err := s.export(t.Context(), name)
@@ -33,7 +33,7 @@ func checkList(t *testing.T, s *store) {
 	}
 	want := map[string]ssh.PublicKey{}
 	for range 3 {
-		key := newEd25519(t)
+		key := NewKey(t)
 		want[s.put(t, key)] = publicKey(t, key)
 	}
 	infos, err := s.list(t.Context())
@@ -58,8 +58,8 @@ func checkList(t *testing.T, s *store) {
 
 func checkDelete(t *testing.T, s *store) {
 	as[signer.Deleter](t, s)
-	other := newEd25519(t)
-	name, otherName := s.put(t, newEd25519(t)), s.put(t, other)
+	other := NewKey(t)
+	name, otherName := s.put(t, NewKey(t)), s.put(t, other)
 	if err := s.delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete(%q): %v", name, err)
 	}
@@ -75,7 +75,7 @@ func checkReplace(t *testing.T, s *store) {
 	as[signer.Deleter](t, s)
 	if _, ok := s.Backend.(signer.Importer); ok {
 		s.checkReplaced(t, "Import", func(name string) (ssh.PublicKey, error) {
-			key := newEd25519(t)
+			key := NewKey(t)
 			s.guard(key)
 			return publicKey(t, key), s.importKey(t.Context(), name, key)
 		})
@@ -95,7 +95,7 @@ func checkReplace(t *testing.T, s *store) {
 // keep its key or lose it, but it must never sign with the new key.
 func (s *store) checkReplaced(t *testing.T, op string, create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
-	first := newEd25519(t)
+	first := NewKey(t)
 	name := s.put(t, first)
 	old, err := s.open(t.Context(), name)
 	if err != nil {

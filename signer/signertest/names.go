@@ -16,7 +16,7 @@ import (
 // checkNames tries names that no key can have. Some of them are keys, as a shell
 // makes them of env:$KEY, so no error may repeat a name.
 func checkNames(t *testing.T, s *store) {
-	key := newEd25519(t)
+	key := NewKey(t)
 	s.guard(key)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
@@ -41,7 +41,7 @@ func checkNames(t *testing.T, s *store) {
 	}
 	before := s.snapshot(t)
 	for _, name := range append(names, s.BadNames...) {
-		calls := append(s.callsOfExisting(name), s.callsOfNew(name, newEd25519(t))...)
+		calls := append(s.callsOfExisting(name), s.callsOfNew(name, NewKey(t))...)
 		for _, c := range calls {
 			checkRefusal(t, c.op, name, c.run(t.Context()))
 		}

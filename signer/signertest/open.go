@@ -10,7 +10,7 @@ import (
 )
 
 func checkOpen(t *testing.T, s *store) {
-	first, second := newEd25519(t), newEd25519(t)
+	first, second := NewKey(t), NewKey(t)
 	firstName, secondName := s.put(t, first), s.put(t, second)
 	s.holds(t, firstName, publicKey(t, first))
 	s.holds(t, firstName, publicKey(t, first))
@@ -34,7 +34,7 @@ func (s *store) holds(t *testing.T, name string, pub ssh.PublicKey) {
 }
 
 func checkAbsent(t *testing.T, s *store) {
-	s.put(t, newEd25519(t)) // an empty store may be a special case
+	s.put(t, NewKey(t)) // an empty store may be a special case
 	name := s.name(t)
 	before := s.snapshot(t)
 	for range 2 { // the first time must not create it

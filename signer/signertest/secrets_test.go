@@ -38,10 +38,7 @@ func reveals(t *testing.T, key crypto.Signer, v any) bool {
 }
 
 func TestNoSecret(t *testing.T) {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)
@@ -162,10 +159,7 @@ func TestNoSecretOfOtherKinds(t *testing.T) {
 }
 
 func TestNoSecretIsSilent(t *testing.T) {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := signertest.NewKey(t)
 	s, err := signer.New(key)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-func checkSignEd25519(t *testing.T, s *store) { s.checkSign(t, newEd25519(t)) }
+func checkSignEd25519(t *testing.T, s *store) { s.checkSign(t, NewKey(t)) }
 func checkSignECDSA(t *testing.T, s *store)   { s.checkSign(t, newECDSA(t)) }
 func checkSignRSA(t *testing.T, s *store)     { s.checkSign(t, newRSA(t)) }
 
@@ -92,7 +92,7 @@ func (s *store) sign(ctx context.Context, k signer.Signer, msg []byte) (*ssh.Sig
 }
 
 func checkSignChangesNothing(t *testing.T, s *store) {
-	key := newEd25519(t)
+	key := NewKey(t)
 	name := s.put(t, key)
 	before := s.snapshot(t)
 	k, err := s.open(t.Context(), name)

@@ -76,7 +76,7 @@ func checkLocked(t *testing.T, s *store) {
 // knows no way.
 func (s *store) makeUnusable(t *testing.T, w way, field string) (name string, key crypto.Signer) {
 	t.Helper()
-	key = newEd25519(t)
+	key = NewKey(t)
 	name = s.put(t, key)
 	s.unusable = append(s.unusable, name)
 	if !w.do(t, name, key) {
@@ -155,7 +155,7 @@ func mustBeLocked(t *testing.T, op string, err error) {
 func (s *store) mustNotReplace(t *testing.T, name, what string) {
 	t.Helper()
 	before := s.files()
-	for _, c := range s.callsOfNew(name, newEd25519(t)) {
+	for _, c := range s.callsOfNew(name, NewKey(t)) {
 		if err := c.run(t.Context()); err == nil {
 			t.Errorf("%s replaced %s", c.op, what)
 		}
