@@ -92,7 +92,9 @@ func TestShortSecrets(t *testing.T) {
 		"secrets are not secretive":                         "secrets are not secretive",
 		"Bearer " + hex.EncodeToString([]byte("SECRET")):    "Bearer [removed]",
 		base64.StdEncoding.EncodeToString([]byte("SECRET")): "[removed]",
-		"s e c r e t": "[removed]",
+		"s e c r e t":    "[removed]",
+		"s{e|c}r~e\x7ft": "[removed]",
+		"s[e/c:r@e`t":    "[removed]",
 	} {
 		if got := Text(text, []string{"SECRET"}); got != want {
 			t.Errorf("%s becomes %s, want %s", text, got, want)
