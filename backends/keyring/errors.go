@@ -26,9 +26,15 @@ type problem struct {
 }
 
 // Error implements error.
-func (p *problem) Error() string {
+func (p *problem) Error() string { return p.text(true) }
+
+// Reason returns the text of the error without the name of the store, for a reader
+// who knows the store.
+func (p *problem) Reason() string { return p.text(false) }
+
+func (p *problem) text(withStores bool) string {
 	text := printable.Text(p.cause.Error()) // it may quote other programs
-	if len(p.stores) > 0 {
+	if withStores && len(p.stores) > 0 {
 		text = storeNames(p.stores) + ": " + text
 	}
 	if p.kind != nil {

@@ -11,40 +11,36 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/httpclient"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
-// errNotAccepted: the server does not know the key, or not yet.
+// errNotAccepted is the error for a key that the server does not know, or not yet.
 var errNotAccepted = errors.New("the key is not connected to an account")
 
 const (
-	maxUser    = 64 << 10         // bytes of what a server says about a user
-	maxHeader  = 64 << 10         // bytes of what it says before that
-	answerTime = 30 * time.Second // that a server has to begin its answer, and then to end it
+	maxUser = 64 << 10 // the limit for the description of a user, in bytes
+
+	// answerTime is how long a server may take to begin its answer, and then to end
+	// it.
+	answerTime = 30 * time.Second
 )
 
-// An account is what a key may be connected to at a server.
+// An account is the account of a key at a server.
 type account struct {
 	server *url.URL
-	client *http.Client // signs what goes to server, and nothing else
+	client *http.Client // signs requests to server, and no others
 }
 
 func newAccount(server challenge.Origin, key signer.Signer) account {
-	base := &http.Transport{ // without DialContext, so that http://localhost stays on this machine
-		Proxy:                  http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    answerTime,
-		ResponseHeaderTimeout:  answerTime,
-		MaxResponseHeaderBytes: maxHeader,
-	}
-	return account{server.URL(), &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &challenge.RequestSigner{
-			Key:     challenge.StaticKey(key),
-			Origins: []challenge.Origin{server},
-			Base:    base,
-		},
-	}}
+	base := httpclient.NewTransport()
+	base.ResponseHeaderTimeout = answerTime
+	return account{server.URL(), httpclient.New(&challenge.RequestSigner{
+		Key:     challenge.StaticKey(key),
+		Origins: []challenge.Origin{server},
+		Base:    base,
+	})}
 }
 
 // user asks for the name of the key's user, as Ollama's client does. After an
@@ -55,12 +51,11 @@ func newAccount(server challenge.Origin, key signer.Signer) account {
 func (acc account) user(ctx context.Context) (name string, temporary bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, acc.server.JoinPath("/api/me").String(), nil)
+	req, err := httpclient.NewRequest(ctx, http.MethodPost, acc.server.JoinPath("/api/me").String())
 	if err != nil {
 		return "", false, err
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "countersign")
 	resp, err := acc.client.Do(req)
 	if err != nil {
 		return "", !errors.As(err, new(*signer.Error)), err
@@ -76,7 +71,7 @@ func (acc account) user(ctx context.Context) (name string, temporary bool, err e
 	}
 	var user struct{ Name string }
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxUser)).Decode(&user); err != nil {
-		return "", false, fmt.Errorf("%s: %w: not the JSON that Ollama's API has", answered(resp), challenge.ErrReply)
+		return "", false, fmt.Errorf("%s: %w: not the JSON that Ollama's API has", httpclient.Answer(resp), challenge.ErrReply)
 	}
 	if user.Name == "" {
 		return "", true, errNotAccepted
@@ -88,5 +83,5 @@ func refused(text string) error {
 	if text == "" {
 		return errNotAccepted
 	}
-	return fmt.Errorf("%w: the server says %s", errNotAccepted, quote(text))
+	return fmt.Errorf("%w: the server says %s", errNotAccepted, printable.Quote(text))
 }

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	a.complete(root)
 	a.help = &checkedWriter{Writer: a.stdout}
 	root.SetOut(a.help)
-	addBuiltins(root)
+	a.addBuiltins(root)
 	return root
 }
 

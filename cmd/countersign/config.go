@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -85,7 +86,7 @@ func (a *app) warnOfWriters(c *config.Config) {
 // command goes on, because in some containers that is intended.
 func (a *app) warnOf(err error) {
 	if errors.Is(err, signer.ErrInsecure) {
-		a.note("countersign: warning: %v\n  %s\n", err, hintLine(err))
+		a.note("countersign: warning: %v\n  %s\n", err, remedy.Of(err))
 	}
 }
 

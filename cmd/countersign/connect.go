@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/ollama"
 )
@@ -126,7 +127,7 @@ func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page st
 	if !shown {
 		done = "already connected"
 	}
-	return a.print("%s to %s as %s: %s\n", done, acc.server, quote(name), fingerprint)
+	return a.print("%s to %s as %s: %s\n", done, acc.server, printable.Quote(name), fingerprint)
 }
 
 // why tells what ended ctx.

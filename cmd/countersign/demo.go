@@ -21,6 +21,7 @@ import (
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -92,7 +93,7 @@ func (a *app) printResults(registry string, results []demoResult) error {
 		if r.err == nil {
 			continue
 		}
-		err = errors.Join(err, a.print("\n%s: %v\n  %s\n", r.scheme, r.err, hintLine(r.err)))
+		err = errors.Join(err, a.print("\n%s: %v\n  %s\n", r.scheme, r.err, remedy.Of(r.err)))
 		if !isUnusable(r.err) {
 			err = errors.Join(err, fmt.Errorf("%s should work here and does not", r.scheme))
 		}

@@ -2,26 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
-	"time"
+	"io"
+	"runtime"
+	"strings"
 
+	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/backends"
-	"github.com/countersign/countersign/config"
-	"github.com/countersign/countersign/signer"
-)
-
-const (
-	// checkTimeout bounds each check. A store may take three seconds to say that
-	// it does not answer, and a passphrase several to unlock its key.
-	checkTimeout = 15 * time.Second
-
-	// checkGrace lets a check that notices its end say what it was waiting for.
-	checkGrace = 500 * time.Millisecond
+	"github.com/countersign/countersign/internal/doctor"
+	"github.com/countersign/countersign/internal/terminal"
 )
 
 func (a *app) doctorCmd() *cobra.Command {
@@ -33,8 +24,9 @@ func (a *app) doctorCmd() *cobra.Command {
 with a URL also its server: the clock, the challenge that it sends, and whether
 that may be answered.
 
-Nothing is asked, changed or sent but one request to URL without a signature. It
-fails (exit code 1) if there is a problem; a warning is none.`,
+The command asks nobody, changes nothing and sends one request to URL without a
+signature. It fails (exit code 1) if there is a problem. A warning is not a
+problem.`,
 		Example: "  countersign doctor\n  countersign doctor https://registry.example.com",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, asJSON) },
@@ -43,57 +35,21 @@ fails (exit code 1) if there is a problem; a warning is none.`,
 	return cmd
 }
 
-// A state is how bad a finding is.
-type state string
-
-const (
-	stateOK      state = "ok"
-	stateNote    state = "note"    // not there, and not missed
-	stateWarning state = "warning" // it may work all the same
-	stateProblem state = "problem"
-)
-
-// A finding is what a check has seen. Its JSON form is documented in
-// docs/doctor.md and does not change.
-type finding struct {
-	State state  `json:"state"`
-	Check string `json:"check"`
-	About string `json:"about,omitempty"` // which one, where there are several
-	Seen  string `json:"seen"`
-	Do    string `json:"do,omitempty"`
-}
-
-// A check looks at one thing. It asks nobody.
-type check struct {
-	name, about string
-	run         func(context.Context) []finding
-}
-
-// A doctor is what the checks go by.
-type doctor struct {
-	config   *config.Config
-	backends backends.Set // that ask nobody
-	query    config.Query
-	target   string // URL of a server, or ""
-	canAsk   bool   // whether a key that is locked can be unlocked when it is used
-}
-
 func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 	query, err := a.query(args)
 	if err != nil {
 		return err
 	}
-	d := &doctor{query: query, canAsk: a.terminal.IsPresent()}
-	if len(args) > 0 {
-		d.target = args[0]
+	m := &doctor.Machine{
+		Config: a.session.config, ConfigErr: a.session.err, Backends: a.unlockingBackends(),
+		Query: query, Server: query.Registry, PersonPresent: a.terminal.IsPresent(),
 	}
-	found, checks := a.prepare(d)
-	found = append(found, examine(ctx, checks)...)
-	problems := count(found, stateProblem)
+	found := doctor.Run(ctx, m.Checks())
+	problems := doctor.Count(found, doctor.Problem)
 	if asJSON {
 		err = a.printJSON(struct {
-			OK       bool      `json:"ok"`
-			Findings []finding `json:"findings"`
+			OK       bool             `json:"ok"`
+			Findings []doctor.Finding `json:"findings"`
 		}{problems == 0, found})
 	} else {
 		err = a.printFindings(found)
@@ -104,42 +60,64 @@ func (a *app) doctor(ctx context.Context, args []string, asJSON bool) error {
 	return err
 }
 
-// prepare reads the configuration and returns what there is to check. Without
-// knowing which keys are meant, that is the stores.
-func (a *app) prepare(d *doctor) ([]finding, []check) {
-	loaded, found := a.configFindings()
-	if loaded == nil {
-		d.backends = a.quietBackends()
-		return found, d.storeChecks()
+// unlockingBackends returns backends that ask nobody, and that unlock keys whose
+// passphrase comes from a flag or from the configuration.
+func (a *app) unlockingBackends() backends.Set {
+	keys, configured := a.quietBackends(), a.session.config.Backends()
+	configured.Keyring.PromptTimeout = 0
+	if runtime.GOOS != "darwin" { // where reading from the Keychain may ask
+		keys.File.Passphrase = configured.File.Passphrase
 	}
-	d.config, d.backends = loaded, a.unlockingBackends()
-	return found, slices.Concat(d.storeChecks(), d.keyChecks(), d.serverChecks())
+	if a.unlock.read != nil {
+		keys.File.Passphrase = a.unlock.answer
+		keys.Env.Passphrase = a.unlock.answer
+	}
+	return keys
 }
 
-// examine makes all checks at once, and returns the findings in their order.
-func examine(ctx context.Context, checks []check) []finding {
-	results := make([][]finding, len(checks))
-	var all sync.WaitGroup
-	for i, c := range checks {
-		all.Go(func() { results[i] = c.bounded(ctx) })
+// printFindings prints a line for each finding, and its remedy below. The columns
+// fit the longest state and the longest name of a check.
+func (a *app) printFindings(found []doctor.Finding) error {
+	const stateWidth, checkWidth = len(doctor.Problem), 13
+	var b strings.Builder
+	for _, f := range found {
+		seen := f.Seen
+		if f.About != "" {
+			seen = f.About + ": " + seen
+		}
+		state := a.colour(f.State).Sprintf("%-*s", stateWidth, f.State)
+		fmt.Fprintf(&b, "%s   %-*s   %s\n", state, checkWidth, f.Check, a.safe(seen))
+		if f.Do != "" {
+			do := strings.ReplaceAll(a.safe(f.Do), "\n", "\n   ")
+			fmt.Fprintf(&b, "%*s-> %s\n", stateWidth+checkWidth+6, "", do)
+		}
 	}
-	all.Wait()
-	return slices.Concat(results...)
+	if doctor.Count(found, doctor.Problem) == 0 {
+		fmt.Fprintf(&b, "\nNo problem, %s.\n", plural(doctor.Count(found, doctor.Warning), "warning"))
+	}
+	_, err := io.WriteString(a.stdout, b.String()) // with the escapes of colours
+	return err
 }
 
-// bounded returns when the check returns, or a little after its time is up: a
-// check that notices the end of its time says what it waited for.
-func (c check) bounded(ctx context.Context) []finding {
-	limited, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	patient, cancel := context.WithTimeout(ctx, checkTimeout+checkGrace)
-	defer cancel()
-	found, err := signer.Await(patient, func() ([]finding, error) { return c.run(limited), nil })
-	switch {
-	case err != nil && patient.Err() != nil:
-		return []finding{c.failed(stateProblem, errors.New("no answer in time"))}
-	case err != nil:
-		return []finding{c.failed(stateProblem, err)} // a panic
+// colour returns the colour of a state. There is none unless stdout is a terminal,
+// nor with NO_COLOR or TERM=dumb.
+func (a *app) colour(s doctor.State) *color.Color {
+	c := map[doctor.State]*color.Color{
+		doctor.OK:      color.New(color.FgGreen),
+		doctor.Note:    color.New(),
+		doctor.Warning: color.New(color.FgYellow),
+		doctor.Problem: color.New(color.FgRed, color.Bold),
+	}[s]
+	if !terminal.Is(a.stdout) {
+		c.DisableColor()
 	}
-	return found
+	return c
+}
+
+// plural returns a number with a noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/download"
+	"github.com/countersign/countersign/internal/httpclient"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
@@ -140,11 +141,10 @@ func newRequest(ctx context.Context, target string) (*http.Request, error) {
 	if _, err := parseURL(target); err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := httpclient.NewRequest(ctx, http.MethodGet, target)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	req.Header.Set("User-Agent", "countersign")
 	return req, nil
 }
 
@@ -179,28 +179,12 @@ var hostName = regexp.MustCompile(`^(localhost|[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}
 // statusError returns the error for a reply without the content: the status and the
 // server's message.
 func statusError(resp *http.Response) error {
-	err := errors.New(answered(resp))
+	err := errors.New(httpclient.Answer(resp))
 	if text := challenge.ServerText(resp); text != "" {
-		err = fmt.Errorf("%w: %s", err, quote(text))
+		err = fmt.Errorf("%w: %s", err, printable.Quote(text))
 	}
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		return fmt.Errorf("%w: %w", challenge.ErrRejected, err)
 	}
 	return err
-}
-
-// answered returns the URL and the status of resp. It leaves out the server's reason
-// phrase, which may hold any text, and the query of a redirect, which may be a secret.
-func answered(resp *http.Response) string {
-	return fmt.Sprintf("%s answered %d %s", download.URLOf(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
-}
-
-// authenticateField returns the field with the challenges of resp, which hold none
-// that can be answered.
-func authenticateField(resp *http.Response) string {
-	values := resp.Header.Values("WWW-Authenticate")
-	if len(values) == 0 {
-		return "there is no field WWW-Authenticate"
-	}
-	return "WWW-Authenticate is " + quote(strings.Join(values, ", "))
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -69,7 +70,7 @@ func (a *app) printTable(padding int, rows [][]string) error {
 // printError prints an error as the last words of a command.
 func (a *app) printError(err error) {
 	fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error()))
-	if do := hintLine(err); do != "" {
+	if do := remedy.Of(err); do != "" {
 		fmt.Fprintln(a.stderr, a.safe("  "+do))
 	}
 }
@@ -108,6 +109,3 @@ func (a *app) printKey(pub ssh.PublicKey) error {
 	}
 	return a.print("%s\n%s\n", fingerprint, line)
 }
-
-// quote returns foreign text between quotation marks, printable and short.
-func quote(text string) string { return `"` + printable.Text(text) + `"` }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/httpclient"
 )
 
 func (a *app) tokenCmd() *cobra.Command {
@@ -35,26 +36,23 @@ func (a *app) tokenCmd() *cobra.Command {
 
 // token asks for target without a token, to be challenged, and answers.
 func (a *app) token(ctx context.Context, target string) (challenge.Token, error) {
-	client := &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := getURL(ctx, client, target)
+	resp, err := getURL(ctx, httpclient.New(nil), target)
 	if err != nil {
 		return challenge.Token{}, err
 	}
 	defer resp.Body.Close()
 	if to, err := resp.Location(); err == nil {
-		return challenge.Token{}, fmt.Errorf("%s: it redirects: ask for %s", answered(resp), to.Redacted())
+		return challenge.Token{}, fmt.Errorf("%s: it redirects: ask for %s", httpclient.Answer(resp), to.Redacted())
 	}
 	if resp.StatusCode != http.StatusUnauthorized {
-		return challenge.Token{}, fmt.Errorf("%s without a challenge: it needs no token, or it is not the URL of a resource", answered(resp))
+		return challenge.Token{}, fmt.Errorf("%s without a challenge: it needs no token, or it is not the URL of a resource", httpclient.Answer(resp))
 	}
 	ch, err := challenge.Bearer(resp.Header)
 	if errors.Is(err, challenge.ErrNoChallenge) {
-		return challenge.Token{}, fmt.Errorf("%s: %w: %s", answered(resp), err, authenticateField(resp))
+		return challenge.Token{}, fmt.Errorf("%s: %w: %s", httpclient.Answer(resp), err, httpclient.Authenticate(resp))
 	}
 	if err != nil {
-		return challenge.Token{}, fmt.Errorf("%s: %w", answered(resp), err)
+		return challenge.Token{}, fmt.Errorf("%s: %w", httpclient.Answer(resp), err)
 	}
 	answering, err := a.client()
 	if err != nil {

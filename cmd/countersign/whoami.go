@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/doctor"
 )
 
 func (a *app) whoamiCmd() *cobra.Command {
@@ -39,7 +40,7 @@ func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
 	if err != nil {
 		err = explained{err}
 	} else {
-		a.warnOf(checkKeyFile(keys, e.Tried[len(e.Tried)-1].Ref))
+		a.warnOf(doctor.CheckKeyFile(keys, e.Tried[len(e.Tried)-1].Ref))
 	}
 	if asJSON {
 		return cmp.Or(err, a.printJSON(e))

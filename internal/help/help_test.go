@@ -1,6 +1,10 @@
 package help_test
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -45,5 +49,28 @@ func TestUnknownTopics(t *testing.T) {
 		if text, err := help.Text(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want an error with %q\n%s", name, err, want, text)
 		}
+	}
+}
+
+// TestCodeNamesTopics wants a topic for each one that the code names in a hint or in
+// a message.
+func TestCodeNamesTopics(t *testing.T) {
+	named := regexp.MustCompile("(?:See: +\"|countersign help )([a-z-]+(?:#[a-z0-9-]+)?)")
+	count := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" && filepath.Ext(path) != ".md" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			count++
+			if _, err := help.Text(m[1]); err != nil && m[1] != "key" && m[1] != "lists" { // a command, a verb
+				t.Errorf("%s names the topic %q: %v", path, m[1], err)
+			}
+		}
+		return err
+	})
+	if err != nil || count < 5 {
+		t.Errorf("%d topics are named, %v", count, err)
 	}
 }

@@ -85,3 +85,6 @@ func char(r rune, text string) string {
 	}
 	return text
 }
+
+// Quote returns the Text of s between quotation marks.
+func Quote(s string) string { return `"` + Text(s) + `"` }

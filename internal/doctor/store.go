@@ -1,0 +1,97 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/internal/remedy"
+	"github.com/countersign/countersign/signer"
+)
+
+// A storeCheck lists the keys of one store.
+type storeCheck struct {
+	scheme  string
+	store   string // of the keychain; "" for other backends
+	backend signer.Backend
+}
+
+// storeChecks returns the checks of all backends, sorted by scheme.
+func (m *Machine) storeChecks() []Check {
+	var checks []Check
+	mux := m.Backends.Mux()
+	for _, scheme := range slices.Sorted(maps.Keys(mux)) {
+		if scheme == "keyring" {
+			checks = append(checks, keychainChecks(scheme, m.Backends.Keyring)...)
+			continue
+		}
+		checks = append(checks, storeCheck{scheme, "", mux[scheme]})
+	}
+	return checks
+}
+
+// keychainChecks returns a check for each store of the keychain. In one check for
+// all, the error of a store would hide the others.
+func keychainChecks(scheme string, k *keyring.Backend) []Check {
+	stores := k.Stores
+	if stores == nil {
+		stores = keyring.PlatformStores()
+	}
+	if len(stores) == 0 {
+		return []Check{storeCheck{scheme, "", k}}
+	}
+	var checks []Check
+	for _, s := range stores {
+		checks = append(checks, storeCheck{scheme, string(s), &keyring.Backend{Stores: []keyring.Store{s}, Timeout: k.Timeout}})
+	}
+	return checks
+}
+
+func (c storeCheck) Subject() Subject { return Subject{c.scheme, c.store} }
+
+func (c storeCheck) Run(ctx context.Context) []Finding {
+	s := c.Subject()
+	lister, ok := c.backend.(signer.Lister)
+	if !ok {
+		return []Finding{s.found(OK, "here; it has no list of its keys", "")}
+	}
+	keys, err := lister.List(ctx)
+	switch {
+	case err == nil:
+		return []Finding{s.found(OK, c.listed(keys), "")}
+	case signer.IsAbsent(err):
+		return []Finding{s.found(Note, reason(err), remedy.Of(err))} // the check of the keys tells whether it matters
+	}
+	return []Finding{s.found(Warning, reason(err), remedy.Of(err))}
+}
+
+// reason returns the text of an error without the name of the store, which stands
+// beside it.
+func reason(err error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		Reason() string
+	}](err); ok {
+		return e.Reason()
+	}
+	return err.Error()
+}
+
+// listed describes a store that has listed its keys.
+func (c storeCheck) listed(keys []signer.Info) string {
+	state := "here"
+	if c.store != "" {
+		state = "here and unlocked"
+	}
+	if len(keys) == 0 {
+		return state + ", with no keys in its list"
+	}
+	var refs []string
+	for _, k := range keys {
+		refs = append(refs, c.scheme+":"+k.Name)
+	}
+	return state + ", with " + plural(len(keys), "key") + ": " + strings.Join(refs, ", ")
+}
