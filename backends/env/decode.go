@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/internal/keyfile"
 )
 
 var errPublic = errors.New("a public key, not a private one")
@@ -49,6 +51,9 @@ func decode(text []byte) ([]byte, error) {
 	}
 	if isArmored(string(raw)) {
 		return rearm(tidy(string(raw)))
+	}
+	if key, ok := keyfile.PEM([]byte(packed)); ok {
+		return key, nil
 	}
 	out, err := fromSeed(raw, "base64")
 	if err == nil && packed != s { // words of a sentence could be base64 together

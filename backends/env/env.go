@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -69,10 +70,11 @@ var (
 // [signer.Staler]: it notices when a secret is rotated. One from a variable is
 // never stale.
 //
-// Errors: ErrNotFound if there is neither variable nor credential. Whatever is
-// there and cannot be used is another error, so that [signer.First] never
-// takes a weaker key unasked: an empty variable, a NAME_FILE that points to
-// nothing, a damaged key. ErrName; ErrLocked, ErrDenied and ErrUnsupported as
+// Errors: ErrNotFound if there is neither variable nor credential. An empty
+// variable is as good as none, because CI systems set it so where a secret is
+// missing. A key that is there and cannot be used is another error, so that
+// [signer.First] never takes a weaker key unasked: an empty file, a NAME_FILE that
+// points to nothing, a damaged key. ErrName; ErrLocked, ErrDenied and ErrUnsupported as
 // [signer.Parse] has them; ErrDenied for a file that may not be read.
 func (b *Backend) Open(ctx context.Context, name string) (signer.Signer, error) {
 	s, o, err := open(ctx, b, name, signer.Parse)
@@ -98,8 +100,8 @@ func open[T any](ctx context.Context, b *Backend, name string, parse func(contex
 		return k, o, err
 	}
 	passName := passphraseOf(name)
-	src, err := b.find(name)
-	pass, passErr := b.find(passName) // whatever became of the key: Unset removes both
+	src, err := b.find(name, skipEmpty)
+	pass, passErr := b.find(passName, takeEmpty) // whatever became of the key: Unset removes both
 	ask := pass.answer
 	if errors.Is(passErr, signer.ErrNotFound) {
 		ask, passErr = b.Passphrase, nil
@@ -111,12 +113,18 @@ func open[T any](ctx context.Context, b *Backend, name string, parse func(contex
 
 	text := src.text()
 	if isPath(text) {
-		return k, o, fmt.Errorf("%s: the path of a file, not a key: put it into %s_FILE", src.from, name)
+		return k, o, pathError(src.from, name)
 	}
 	pem, err := decode(text)
 	if err != nil {
-		return k, o, fmt.Errorf("%s: %w", src.from, err)
+		if looksLikePath(string(text)) {
+			return k, o, pathError(src.from, name)
+		}
+		return k, o, fmt.Errorf("%s: %w", src.from, keyfile.Explain(text, err))
 	}
 	k, err = parse(ctx, pem, ask)
+	if err != nil {
+		err = keyfile.Explain(pem, err)
+	}
 	return k, o, o.explain(err)
 }

@@ -50,7 +50,7 @@ func ExampleBackend_unset() {
 	// error: <nil> still set: false
 }
 
-// A variable that is set to nothing is not an absent one: somebody meant a key.
+// A variable that is set to nothing is as good as absent: a search goes on.
 func ExampleBackend_Open() {
 	b := &env.Backend{}
 	_, err := b.Open(context.Background(), "OLLAMA_KEY")
@@ -62,5 +62,5 @@ func ExampleBackend_Open() {
 	fmt.Println(errors.Is(err, signer.ErrNotFound), err)
 	// Output:
 	// true
-	// false OLLAMA_KEY: empty (0 bytes): fill it, or unset the variable
+	// true key not found: set but empty: OLLAMA_KEY
 }

@@ -43,7 +43,7 @@ func (o origin) explain(err error) error {
 	case o.passFrom != "" && errors.Is(err, signer.ErrDenied):
 		return fmt.Errorf("%s: %w (passphrase from %s)", o.from, err, o.passFrom)
 	case o.passFrom == "" && errors.Is(err, signer.ErrLocked):
-		return fmt.Errorf("%s: %w: set %s or %s_FILE", o.from, err, o.passName, o.passName)
+		return signer.WithHint(fmt.Errorf("%s: %w", o.from, err), signer.Hint{Do: "set " + o.passName + " or " + o.passName + "_FILE", See: "headless"})
 	}
 	return fmt.Errorf("%s: %w", o.from, err)
 }

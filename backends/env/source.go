@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -50,9 +52,36 @@ type source struct {
 // answer is a signer.PassphraseFunc.
 func (s source) answer(context.Context, string) ([]byte, error) { return s.text(), nil }
 
-// find looks for what is called name in the variable, the file that NAME_FILE
+// looksLikePath reports whether text is a path or a reference rather than a damaged
+// key. The file need not exist.
+func looksLikePath(text string) bool {
+	text = strings.TrimSpace(text)
+	if _, err := os.Lstat(text); err == nil && text != "" {
+		return true
+	}
+	return pathForm.MatchString(text)
+}
+
+// pathForm matches a path from the root, the home or the working directory, one of
+// Windows, and a reference such as file:key.
+var pathForm = regexp.MustCompile(`^(~?/|\.\.?[/\\]|\$\{?HOME\b|[A-Za-z]:[/\\]|\\\\|file:)[^\n]*$`)
+
+func pathError(from, name string) error {
+	err := fmt.Errorf("%s: the path of a file, not a key; %s_FILE takes a path", from, name)
+	return signer.WithHint(err, signer.Hint{Do: "set " + name + "_FILE to the path, and unset " + from, See: "headless"})
+}
+
+// emptyVariables says how find treats a variable that is set to "".
+type emptyVariables bool
+
+const (
+	skipEmpty emptyVariables = false // as not set
+	takeEmpty emptyVariables = true  // as a text, which is then refused by name
+)
+
+// find looks for the text called name in the variable, the file that NAME_FILE
 // names, and among systemd's credentials.
-func (b *Backend) find(name string) (source, error) {
+func (b *Backend) find(name string, empty emptyVariables) (source, error) {
 	pointer := name + "_FILE"
 	value, isSet, err := b.lookup(name)
 	if err != nil {
@@ -60,14 +89,22 @@ func (b *Backend) find(name string) (source, error) {
 	}
 	path, hasFile := os.LookupEnv(pointer)
 	switch {
-	case isSet && hasFile:
-		return source{}, fmt.Errorf("both %s and %s are set: unset one", name, pointer)
-	case isSet:
+	case isSet && hasFile && (value != "" || path != ""):
+		return source{}, signer.WithHint(fmt.Errorf("both %s and %s are set", name, pointer), signer.Hint{Do: "unset one of them"})
+	case isSet && (value != "" || empty == takeEmpty):
 		return source{name, func() []byte { return []byte(value) }, func() bool { return false }}, nil
-	case hasFile:
+	case hasFile && path != "":
 		return pointed(pointer, path)
 	}
-	return credential(name)
+	src, err := credential(name)
+	switch {
+	case !errors.Is(err, signer.ErrNotFound):
+	case isSet:
+		err = fmt.Errorf("%w: set but empty: %s", signer.ErrNotFound, name)
+	case hasFile:
+		err = fmt.Errorf("%w: set but empty: %s", signer.ErrNotFound, pointer)
+	}
+	return src, err
 }
 
 func (b *Backend) lookup(variable string) (value string, ok bool, err error) {
@@ -103,13 +140,10 @@ func (b *Backend) remove(variable, value string) error {
 // pointed reads the file at path, which the variable pointer holds. It repeats
 // no path that may be the secret itself, put into the wrong variable.
 func pointed(pointer, path string) (source, error) {
-	if path == "" {
-		return source{}, fmt.Errorf("%s is empty: fill it or unset it", pointer)
-	}
 	if !filepath.IsAbs(path) {
 		return source{}, fmt.Errorf("%s is not an absolute path", pointer)
 	}
-	src, err := read(fmt.Sprintf("%s (%s)", pointer, path), path)
+	src, err := read(fmt.Sprintf("%s (%s)", pointer, printable.Text(path)), path)
 	if err == nil {
 		return src, nil
 	}
@@ -118,7 +152,8 @@ func pointed(pointer, path string) (source, error) {
 	}
 	if errors.Is(err, signer.ErrNotFound) {
 		// Not ErrNotFound: whoever names a file means its key and no other.
-		return source{}, fmt.Errorf("%s names %s: %w: mount that file, or unset the variable", pointer, path, fs.ErrNotExist)
+		err := fmt.Errorf("%s names %s: %w", pointer, printable.Text(path), fs.ErrNotExist)
+		return source{}, signer.WithHint(err, signer.Hint{Do: "mount that file, or unset the variable", See: "headless"})
 	}
 	return source{}, fmt.Errorf("%s: %w", pointer, err)
 }
@@ -133,7 +168,7 @@ func credential(name string) (source, error) {
 	}
 	src, err := read("credential "+name, filepath.Join(dir, name))
 	if errors.Is(err, signer.ErrNotFound) {
-		return source{}, fmt.Errorf("%w: neither %s nor %s_FILE is set, and CREDENTIALS_DIRECTORY (%s) has no %s", signer.ErrNotFound, name, name, dir, name)
+		return source{}, fmt.Errorf("%w: neither %s nor %s_FILE is set, and CREDENTIALS_DIRECTORY (%s) has no %s", signer.ErrNotFound, name, name, printable.Text(dir), name)
 	}
 	return src, err
 }

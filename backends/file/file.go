@@ -80,7 +80,7 @@ func (b *Backend) open(ctx context.Context, path string) (*fileSigner, error) {
 	}
 	s, err := signer.Parse(ctx, data, b.passphraseFor(path))
 	if err != nil {
-		return nil, invalid(path, len(data), err)
+		return nil, invalid(path, data, err)
 	}
 	return &fileSigner{s, path, snapshot}, nil
 }
@@ -136,7 +136,7 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 	}
 	key, err := signer.ParseRawPrivateKey(ctx, data, b.passphraseFor(path))
 	if err != nil {
-		return nil, invalid(path, len(data), err)
+		return nil, invalid(path, data, err)
 	}
 	return key, nil
 }

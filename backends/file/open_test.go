@@ -2,6 +2,8 @@ package file_test
 
 import (
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -146,4 +148,36 @@ func TestTildeInName(t *testing.T) {
 	t.Chdir(tempDir(t))
 	key := writeKey(t, "~key")
 	checkOpens(t, "./~key", publicKey(t, key))
+}
+
+// Editors and shells of Windows, and web pages, change a key on its way to a file.
+func TestOpenTextOfOthers(t *testing.T) {
+	key := newKey(t)
+	text := string(openSSH(t, key))
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var utf16LE []byte
+	for _, r := range "\ufeff" + text {
+		utf16LE = binary.LittleEndian.AppendUint16(utf16LE, uint16(r))
+	}
+	path := filepath.Join(tempDir(t), "key")
+	for name, data := range map[string][]byte{
+		"byte order mark": []byte("\ufeff" + text),
+		"UTF-16":          utf16LE,
+		"base64 of DER":   []byte(base64.StdEncoding.EncodeToString(der) + "\n"),
+	} {
+		write(t, path, data)
+		s, err := new(file.Backend).Open(t.Context(), path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkSigns(t, s, publicKey(t, key))
+	}
+	write(t, path, []byte(strings.Replace(text, "-----BEGIN", "\u2011----BEGIN", 1)))
+	if _, err := new(file.Backend).Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "U+2011, non-breaking hyphen") {
+		t.Errorf("a look-alike: %v", err)
+	}
 }

@@ -25,6 +25,7 @@ func load(path string) ([]byte, keyfile.Snapshot, error) {
 	if err != nil {
 		return nil, snapshot, err
 	}
+	data, _ = keyfile.PEM(data)
 	if isPrivate(data) { // who gave a public key is not helped by chmod
 		if err := access.CheckReaders("key file", path, snapshot.Info); err != nil {
 			return nil, snapshot, err
@@ -37,8 +38,8 @@ func load(path string) ([]byte, keyfile.Snapshot, error) {
 func isPrivate(data []byte) bool { return bytes.Contains(data, []byte("PRIVATE KEY-----")) }
 
 // invalid says which file could not be parsed or unlocked.
-func invalid(path string, size int, err error) error {
-	err = fmt.Errorf("key file %s (%d bytes): %w", printable.Text(path), size, err)
+func invalid(path string, data []byte, err error) error {
+	err = fmt.Errorf("key file %s (%d bytes): %w", printable.Text(path), len(data), keyfile.Explain(data, err))
 	private, ok := strings.CutSuffix(path, ".pub")
 	if !ok {
 		return err

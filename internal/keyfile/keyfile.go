@@ -17,8 +17,8 @@ import (
 // MaxSize is the largest file that is read; the largest key has about 13 KiB.
 const MaxSize = 64 << 10
 
-// Read reads a regular file of at most MaxSize bytes. Errors: ErrNotFound,
-// ErrDenied.
+// Read reads a regular file of at most MaxSize bytes, and returns its content as
+// Text does. Errors: ErrNotFound, ErrDenied.
 func Read(path string) ([]byte, Snapshot, error) {
 	f, info, err := open(path)
 	if err != nil {
@@ -32,7 +32,7 @@ func Read(path string) ([]byte, Snapshot, error) {
 	if len(data) > MaxSize {
 		return nil, Snapshot{}, fmt.Errorf("%s is no key: it has more than %d bytes", printable.Text(path), MaxSize)
 	}
-	return data, Snapshot{path, info}, nil
+	return Text(data), Snapshot{path, info}, nil
 }
 
 // open looks at path first: opening a named pipe would wait for its writer, and
