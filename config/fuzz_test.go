@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/keyfile"
 )
 
 // Whatever is in a file, there is an answer: a configuration that chooses, or
@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if err := toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), new(map[string]any)); err != nil {
+		if err := toml.Unmarshal(keyfile.Text(data), new(map[string]any)); err != nil {
 			t.Errorf("go-toml does not accept it: %v", err)
 		}
 		for _, q := range []config.Query{{}, {GOOS: "linux", GOARCH: "arm64", Registry: parseURL(t, "https://registry.example.com")}} {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
@@ -124,7 +124,7 @@ func isMissing(err error) bool {
 // no faster. Errors and explanations name it as file. The error is one mistake or
 // several joined, each an *[Error]. After 20 mistakes Parse stops and says so.
 func Parse(data []byte, file string) (*Config, error) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // Windows Notepad's
+	data = keyfile.Text(data)
 	r := reader{mistakes: mistakes{file: file}, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}}}
 	r.read(data)
 	if err := r.err(); err != nil {

@@ -180,6 +180,7 @@ func TestGoodFiles(t *testing.T) {
 		"empty":              "",
 		"comment":            "# nothing yet",
 		"byte order mark":    "\ufeffkeys = [\"env:A\"]",
+		"UTF-16":             "\xff\xfek\x00e\x00y\x00s\x00=\x00[\x00'\x00e\x00n\x00v\x00:\x00A\x00'\x00]\x00",
 		"CRLF":               "keys = [\r\n\"env:A\",\r\n]\r\n[platform.linux]\r\n",
 		"headers only":       "[platform]\n[platform.linux]\n[registry]\n[keyring]",
 		"dotted":             "registry.\"h:5000\".keys = [\"env:A\"]\nregistry.\"h:5000\".insecure = true",

@@ -157,7 +157,7 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if !isPrivate(data) {
+	if data, _ = keyfile.PEM(data); !isPrivate(data) {
 		return fmt.Errorf("%s (%d bytes) is no private key: it was left as it is", printable.Text(path), len(data))
 	}
 	if s, err := signer.Parse(ctx, data, nil); err == nil && isPublicHalf(path+".pub", s.PublicKey()) {

@@ -57,7 +57,10 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 // describe tells what it can of the private key at path without its passphrase.
 func describe(ctx context.Context, path string) (info signer.Info, ok bool) {
 	data, _, err := keyfile.Read(path)
-	if err != nil || !isPrivate(data) {
+	if err != nil {
+		return signer.Info{}, false
+	}
+	if data, _ = keyfile.PEM(data); !isPrivate(data) {
 		return signer.Info{}, false
 	}
 	if s, err := signer.Parse(ctx, data, nil); err == nil {

@@ -152,7 +152,7 @@ func TestTildeInName(t *testing.T) {
 
 // Editors and shells of Windows, and web pages, change a key on its way to a file.
 func TestOpenTextOfOthers(t *testing.T) {
-	key := newKey(t)
+	key := signertest.NewKey(t)
 	text := string(openSSH(t, key))
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

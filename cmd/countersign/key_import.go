@@ -68,9 +68,10 @@ func (a *app) readKey(ctx context.Context, passphrase signer.PassphraseFunc, pat
 	if err != nil {
 		return nil, err
 	}
+	data, _ = keyfile.PEM(keyfile.Text(data))
 	key, err := signer.ParseRawPrivateKey(ctx, data, passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("stdin: %w", err)
+		return nil, fmt.Errorf("stdin: %w", keyfile.Explain(data, err))
 	}
 	return key, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/keyfile"
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -80,14 +81,14 @@ func (a *app) readSecretFile(path string) (string, error) {
 // readSecret returns the content of f without the line end that an editor adds.
 func readSecret(f *os.File) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxPassphrase+1))
-	text := string(keyfile.TrimLineEnd(data))
+	text := string(keyfile.TrimLineEnd(keyfile.Text(data)))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("reading a passphrase: %w", err)
 	case len(data) > maxPassphrase:
-		return "", fmt.Errorf("%s holds more than a passphrase: over %d bytes", f.Name(), maxPassphrase)
+		return "", fmt.Errorf("%s holds more than a passphrase: over %d bytes", printable.Text(f.Name()), maxPassphrase)
 	case text == "":
-		return "", fmt.Errorf("%s holds no passphrase: it is empty", f.Name())
+		return "", fmt.Errorf("%s holds no passphrase: it is empty", printable.Text(f.Name()))
 	}
 	return text, nil
 }
