@@ -67,6 +67,9 @@ func TestOperators(t *testing.T) {
 			"`a` becomes `\"\"`", "`b` becomes `\"\"`",
 		}},
 		{"named field", `type k struct{ a string }; func f(a string) k { return k{a: a} }`, []string{"`a: a` is left out"}},
+		{"text for people", `type k struct{ a, b string }; func f() k { return k{a: "some text", b: "x"} }`, []string{
+			"`b: \"x\"` is left out",
+		}},
 		{"list", `func f(a, b string) []string { return []string{a, b} }`, []string{"`a` is left out", "`b` is left out"}},
 		{"conversion", `func lower(s string) string { return s }; func f(s string) string { return lower(s) }`, []string{
 			"`lower(s)` becomes `s`",

@@ -191,9 +191,13 @@ func (g *generator) statement(n ast.Stmt) {
 	}
 }
 
-// elements drops each field of a struct and each element of a list.
+// elements drops each field of a struct and each element of a list, except texts
+// for people.
 func (g *generator) elements(n *ast.CompositeLit) {
 	for i, e := range n.Elts {
+		if isForPeople(e) {
+			continue
+		}
 		from, to := e.Pos(), e.End()
 		switch {
 		case i+1 < len(n.Elts):
@@ -261,8 +265,8 @@ func (g *generator) decidesByText(text *ast.BasicLit) bool {
 	switch parent := g.parent().(type) {
 	case *ast.BinaryExpr, *ast.CaseClause, *ast.ValueSpec, *ast.IndexExpr:
 		return true
-	case *ast.CompositeLit: // a text with spaces is for people
-		return !strings.Contains(text.Value, " ")
+	case *ast.CompositeLit:
+		return !isForPeople(text)
 	case *ast.CallExpr:
 		method, ok := parent.Fun.(*ast.SelectorExpr)
 		if !ok {
@@ -275,6 +279,15 @@ func (g *generator) decidesByText(text *ast.BasicLit) bool {
 		return types.ExprString(method.X) == "strings"
 	}
 	return false
+}
+
+// isForPeople reports whether e is a text with spaces, or a field with such a text.
+func isForPeople(e ast.Expr) bool {
+	if field, ok := e.(*ast.KeyValueExpr); ok {
+		e = field.Value
+	}
+	text, ok := e.(*ast.BasicLit)
+	return ok && text.Kind == token.STRING && strings.Contains(text.Value, " ")
 }
 
 // mode gives and takes permissions of a file.
