@@ -61,24 +61,6 @@ func (c *Challenge) leaveOut(repeated []string) {
 	}
 }
 
-// String returns c as a server may send it, with every value in quotes. A
-// parsed Challenge comes out of it again when it is parsed.
-func (c Challenge) String() string {
-	var b strings.Builder
-	b.WriteString(c.Scheme)
-	if c.Token68 != "" {
-		b.WriteString(" " + c.Token68)
-	}
-	sep := " "
-	for _, p := range c.Params {
-		b.WriteString(sep + p.Name + `="` + quotedPairs.Replace(p.Value) + `"`)
-		sep = ", "
-	}
-	return b.String()
-}
-
-var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
 // Parse returns the challenges of all WWW-Authenticate lines of h, in order.
 //
 // A malformed line yields no challenge, because each challenge in it would be a guess.

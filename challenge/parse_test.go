@@ -389,23 +389,6 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-func TestString(t *testing.T) {
-	for _, tt := range []struct {
-		c    challenge.Challenge
-		want string
-	}{
-		{challenge.Challenge{}, ""},
-		{params("negotiate"), "negotiate"},
-		{token68("negotiate", "abc="), "negotiate abc="},
-		{params("bearer", "realm", "https://r/t", "scope", ""), `bearer realm="https://r/t", scope=""`},
-		{params("basic", "title", `a "b" \c`), `basic title="a \"b\" \\c"`},
-	} {
-		if got := tt.c.String(); got != tt.want {
-			t.Errorf("got %s, want %s", got, tt.want)
-		}
-	}
-}
-
 func TestGet(t *testing.T) {
 	c := params("bearer", "realm", "a", "scope", "")
 	for name, want := range map[string]string{"realm": "a", "REALM": "a", "scope": "", "service": "", "": ""} {

@@ -49,11 +49,6 @@ func (t Token) Expires() time.Time {
 	return t.expires.Round(0) // without the monotonic clock, which stops while a machine sleeps
 }
 
-// String does not return the secret.
-func (t Token) String() string {
-	return "bearer token until " + t.Expires().Format(time.RFC3339)
-}
-
 // usableAt leaves a margin, so that no token expires on its way.
 func (t Token) usableAt(now time.Time) bool {
 	return t.issued != nil && !reached(now, t.expires.Add(-min(t.lifetime()/10, 10*time.Second)))
