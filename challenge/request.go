@@ -55,7 +55,9 @@ func (s *RequestSigner) RoundTrip(req *http.Request) (*http.Response, error) {
 		drain(resp)
 		return nil, fmt.Errorf("request to %s was sent without a signature: %w", r.origin, redirected)
 	}
-	resp.Request = withSecrets(req, resp, func() []string { return secretsOf(out) })
+	secrets := func() []string { return secretsOf(out) }
+	resp.Request = withSecrets(req, resp, secrets)
+	cleanLocation(resp, secrets)
 	return resp, nil
 }
 

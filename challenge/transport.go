@@ -199,7 +199,9 @@ func (rt *roundTrip) send(body io.ReadCloser, token Token) (*http.Response, erro
 		return nil, foreignError(err, rt.secrets(token))
 	}
 	// http.Client and callers build on resp.Request, which has no token.
-	resp.Request = withSecrets(rt.req, resp, func() []string { return rt.secrets(token) })
+	secrets := func() []string { return rt.secrets(token) }
+	resp.Request = withSecrets(rt.req, resp, secrets)
+	cleanLocation(resp, secrets)
 	return resp, nil
 }
 
