@@ -32,6 +32,10 @@ type Explanation struct {
 	Tried       []Tried `json:"tried"`              // in order
 	Fingerprint string  `json:"fingerprint,omitempty"`
 	PublicKey   string  `json:"public_key,omitempty"` // as in authorized_keys; "" if no key was taken
+
+	// Order tells why these candidates and no others were tried; "" if a key was
+	// taken. The error of [Choice.Open] has it as its last line.
+	Order string `json:"-"`
 }
 
 // Tried is a candidate that was tried.
@@ -75,7 +79,8 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 		if last := len(e.Tried) - 1; last >= 0 && (c.Binding || !errors.Is(err, signer.ErrNotFound)) {
 			e.Tried[last].Outcome = Failed
 		}
-		return nil, e, fmt.Errorf("%w\n  %s", err, c.advice(err))
+		e.Order = c.order(err)
+		return nil, e, c.withHint(fmt.Errorf("%w\n  %s", err, e.Order))
 	}
 	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
 	e.PublicKey = signer.AuthorizedKey(s.PublicKey())
@@ -107,8 +112,8 @@ func tried(c Candidate, err error) Tried {
 	return Tried{Ref: e.Ref, Source: c.Source, Outcome: PassedOver, Reason: e.Err.Error()}
 }
 
-// advice tells why these candidates and no others were tried.
-func (c Choice) advice(err error) string {
+// order returns the text of Explanation.Order.
+func (c Choice) order(err error) string {
 	if len(c.Candidates) == 0 {
 		return "no key was named"
 	}
@@ -116,10 +121,25 @@ func (c Choice) advice(err error) string {
 	switch {
 	case c.Binding:
 		return fmt.Sprintf("%s asks for this key, so nothing else was tried", source)
-	case source.Level == FromBuiltIn && errors.Is(err, signer.ErrNotFound):
-		return fmt.Sprintf("no other key is configured: name one in %s or in a configuration file (docs/configuration.md)", keyVariable)
+	case c.noneConfigured(err):
+		return "no other key is configured"
 	}
 	return fmt.Sprintf("the keys and their order are from %s", source)
+}
+
+// withHint adds the way to name a key if no key is there and none is configured.
+func (c Choice) withHint(err error) error {
+	if !c.noneConfigured(err) {
+		return err
+	}
+	return signer.WithHint(err, signer.Hint{
+		Do:  "name a key in " + keyVariable + " or in a configuration file",
+		See: "configuration",
+	})
+}
+
+func (c Choice) noneConfigured(err error) bool {
+	return len(c.Candidates) > 0 && c.Candidates[0].Source.Level == FromBuiltIn && errors.Is(err, signer.ErrNotFound)
 }
 
 // chosen is a signer that knows why it is used.

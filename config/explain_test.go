@@ -148,8 +148,9 @@ func TestOpenBuiltIn(t *testing.T) {
 	m["file"] = m["env"]
 	var c config.Config
 	_, _, err := c.Choose(config.Query{}).Open(t.Context(), m)
-	if !errors.Is(err, signer.ErrNotFound) || !strings.Contains(err.Error(), "COUNTERSIGN_KEY") {
-		t.Errorf("got %v, want how to name another key", err)
+	hint, _ := signer.HintOf(err)
+	if !errors.Is(err, signer.ErrNotFound) || !strings.Contains(hint.Do, "COUNTERSIGN_KEY") {
+		t.Errorf("got %v with the hint %+v, want how to name another key", err, hint)
 	}
 }
 

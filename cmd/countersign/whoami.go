@@ -3,12 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"strings"
+	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/doctor"
+	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) whoamiCmd() *cobra.Command {
@@ -37,9 +38,10 @@ func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
 		return err
 	}
 	_, e, err := c.Choose(query).Open(ctx, keys)
-	if err != nil {
-		err = explained{err}
-	} else {
+	if search, ok := errors.AsType[*signer.SearchError](err); ok {
+		err = explained{err, search.Err.Error() + "\n  " + e.Order}
+	}
+	if err == nil {
 		a.warnOf(doctor.CheckKeyFile(keys, e.Tried[len(e.Tried)-1].Ref))
 	}
 	if asJSON {
@@ -81,18 +83,13 @@ func (a *app) printExplanation(e config.Explanation) error {
 	return a.printTable(3, append(rows, others...))
 }
 
-// explained is an error of a choice whose explanation has been printed: it does
-// not list again what was passed over.
-type explained struct{ error }
-
-func (e explained) Error() string {
-	var lines []string
-	for line := range strings.Lines(e.error.Error()) {
-		if !strings.HasPrefix(line, "  passed over: ") {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "")
+// explained is an error of a choice whose explanation has been printed. Its text
+// does not list again the keys that were passed over.
+type explained struct {
+	error
+	text string
 }
+
+func (e explained) Error() string { return e.text }
 
 func (e explained) Unwrap() error { return e.error }

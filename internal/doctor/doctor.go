@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 const (
@@ -82,12 +83,12 @@ func Run(ctx context.Context, checks []Check) []Finding {
 	return slices.Concat(results...)
 }
 
-// runBounded abandons a check that hangs.
+// runBounded abandons a check that hangs, and reports a panic as a problem.
 func runBounded(ctx context.Context, c Check) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	done := make(chan []Finding, 1)
-	go func() { done <- c.Run(ctx) }()
+	go func() { done <- runContained(ctx, c) }()
 	select {
 	case found := <-done:
 		return found
@@ -99,6 +100,15 @@ func runBounded(ctx context.Context, c Check) []Finding {
 	case <-time.After(checkGrace):
 		return []Finding{c.Subject().failed(Problem, errors.New("no answer in time"))}
 	}
+}
+
+func runContained(ctx context.Context, c Check) []Finding {
+	forever := context.WithoutCancel(ctx) // runBounded decides when to stop waiting
+	found, err := signer.Await(forever, func() ([]Finding, error) { return c.Run(ctx), nil })
+	if err != nil {
+		return []Finding{c.Subject().failed(Problem, err)}
+	}
+	return found
 }
 
 // plural returns a number with a noun.

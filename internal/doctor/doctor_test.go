@@ -58,6 +58,21 @@ func TestRunAbandonsHangingChecks(t *testing.T) {
 	})
 }
 
+// A panic of a backend is a finding and does not end the other checks.
+func TestRunContainsPanics(t *testing.T) {
+	const secret = "the panic may hold a secret"
+	panics := fakeCheck{Subject{Check: "panics"}, func(context.Context) []Finding { panic(secret) }}
+	answers := fakeCheck{subject: Subject{Check: "answers"}}
+	answers.run = func(context.Context) []Finding { return []Finding{answers.subject.found(OK, "here", "")} }
+	found := Run(t.Context(), []Check{panics, answers})
+	if len(found) != 2 || found[0].State != Problem || found[0].Check != "panics" || found[1].State != OK {
+		t.Fatalf("got %+v", found)
+	}
+	if strings.Contains(found[0].Seen, secret) {
+		t.Errorf("the value of the panic is shown: %s", found[0].Seen)
+	}
+}
+
 // A keychain has a key that nobody may open without asking.
 type keychain struct{ t *testing.T }
 

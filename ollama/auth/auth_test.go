@@ -135,7 +135,7 @@ func TestNoUsableKey(t *testing.T) {
 		},
 		"readable by others": {
 			append(home(filepath.Dir(filepath.Dir(path))), configured(t, "")),
-			[]string{"chmod 600"},
+			[]string{"open to others"},
 			signer.ErrInsecure,
 		},
 	} {

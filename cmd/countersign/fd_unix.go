@@ -1,8 +1,0 @@
-//go:build unix
-
-package main
-
-import "syscall"
-
-// closeOnExec keeps child processes from inheriting fd.
-func closeOnExec(fd uintptr) { syscall.CloseOnExec(int(fd)) }
