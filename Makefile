@@ -26,7 +26,7 @@ check:
 # Every platform builds and vets without cgo, as release builds do.
 cross:
 	@set -e; for p in $(PLATFORMS); do echo "build and vet $$p"; \
-		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./... && go vet ./...; done
+		export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./...; go vet ./...; done
 
 # The Windows build's own tests, in Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32).
 windows:

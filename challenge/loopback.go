@@ -46,7 +46,8 @@ func (l *loopback) route(base http.RoundTripper, o Origin) (http.RoundTripper, e
 
 // connectsItself reports whether the program has put its own code for connections into t.
 func connectsItself(t *http.Transport) bool {
-	return t.DialContext != nil || t.Dial != nil //nolint:staticcheck // Dial is deprecated and still in use
+	//lint:ignore SA1019 programs still set the deprecated Dial
+	return t.DialContext != nil || t.Dial != nil
 }
 
 func refuseLocalName(o Origin, via string) error {
@@ -64,7 +65,7 @@ func (l *loopback) directly(t *http.Transport) *http.Transport {
 			l.direct.CloseIdleConnections()
 		}
 		l.base, l.direct = t, t.Clone()
-		l.direct.Proxy, l.direct.Dial = nil, nil //nolint:staticcheck // DialContext is in its place
+		l.direct.Proxy = nil
 		l.direct.DialContext = dialLoopback(t.DialContext)
 	}
 	return l.direct

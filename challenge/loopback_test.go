@@ -28,8 +28,8 @@ type localRegistry struct {
 	secrets    atomic.Int32 // requests with Authorization that arrived
 }
 
-// lookedUp is the error of the transport's dialer for a name.
-var lookedUp = errors.New("the name was looked up")
+// errLookedUp is the error of the transport's dialer for a name.
+var errLookedUp = errors.New("the name was looked up")
 
 func startLocal(t *testing.T, host, address string) *localRegistry {
 	t.Helper()
@@ -83,7 +83,7 @@ func (r *localRegistry) dial(ctx context.Context, network, address string) (net.
 	}
 	if net.ParseIP(host) == nil {
 		r.dialled = append(r.dialled, host)
-		return nil, lookedUp
+		return nil, errLookedUp
 	}
 	return new(net.Dialer).DialContext(ctx, network, address)
 }

@@ -50,8 +50,8 @@ func (s Source) String() string {
 
 // A Candidate is a key that may be used.
 type Candidate struct {
-	Ref    string // "scheme:name"
-	Source Source
+	Ref    string `json:"ref"` // "scheme:name"
+	Source Source `json:"source"`
 }
 
 // builtIn suits a container, which is given a variable or a file that one points

@@ -71,7 +71,7 @@ func describe(ctx context.Context, path string) (info signer.Info, ok bool) {
 		return info, true // as if there were no .pub
 	}
 	info.PublicKey = pub
-	if isPlain(comment) {
+	if keyfile.CheckComment(comment) == nil {
 		info.Comment = comment
 	}
 	return info, true

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
@@ -21,11 +23,7 @@ import (
 // with key and the content of the file at path. It asks for a passphrase only
 // after all other checks.
 func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) (signer.Signer, []byte, error) {
-	comment, err := b.comment()
-	if err != nil {
-		return nil, nil, err
-	}
-	key, s, err := prepare(key)
+	s, err := signer.New(key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -33,9 +31,10 @@ func (b *Backend) store(ctx context.Context, path string, key crypto.Signer) (si
 	if err != nil {
 		return nil, nil, denied(err)
 	}
-	private, err := b.marshal(ctx, path, key, comment)
+	comment := cmp.Or(b.Comment, keyfile.DefaultComment)
+	private, err := keyfile.Marshal(key, comment, b.newPassphrase(ctx, path))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("key file %s: %w", printable.Text(path), err)
 	}
 	return s, private, write(path, private, publicLine(s.PublicKey(), comment), pubThere)
 }

@@ -28,25 +28,20 @@ where that is written. No key is opened: whoami does that.`,
 	return cmd
 }
 
-// effective is what the configuration comes to on this machine. Its JSON form is
+// effective is the configuration as it applies to this machine. Its JSON form is
 // documented in docs/configuration.md and does not change.
 type effective struct {
 	File       string                `json:"file,omitempty"`
 	Platform   string                `json:"platform"`
-	Keys       []candidate           `json:"keys"` // for registries that are not below
-	Registries []ofRegistry          `json:"registries"`
+	Keys       []config.Candidate    `json:"keys"` // for registries that are not below
+	Registries []registryKeys        `json:"registries"`
 	Realms     []challenge.RealmPair `json:"realms"`
 	Insecure   []string              `json:"insecure"`
 }
 
-type candidate struct {
-	Ref    string        `json:"ref"`
-	Source config.Source `json:"source"`
-}
-
-type ofRegistry struct {
-	Registry string      `json:"registry"`
-	Keys     []candidate `json:"keys"`
+type registryKeys struct {
+	Registry string             `json:"registry"`
+	Keys     []config.Candidate `json:"keys"`
 }
 
 func (a *app) showConfig(asJSON bool) error {
@@ -68,11 +63,11 @@ func (a *app) showConfig(asJSON bool) error {
 	}
 	e := effective{
 		File: c.File(), Platform: query.GOOS + "/" + query.GOARCH,
-		Keys: candidates(choice), Registries: []ofRegistry{}, Realms: []challenge.RealmPair{}, Insecure: []string{},
+		Keys: choice.Candidates, Registries: []registryKeys{}, Realms: []challenge.RealmPair{}, Insecure: []string{},
 	}
 	for _, name := range c.Registries() {
 		query.Registry = &url.URL{Scheme: "https", Host: name}
-		e.Registries = append(e.Registries, ofRegistry{name, candidates(c.Choose(query))})
+		e.Registries = append(e.Registries, registryKeys{name, c.Choose(query).Candidates})
 	}
 	policy := c.Policy()
 	e.Realms = append(e.Realms, policy.Pairs...)
@@ -85,17 +80,9 @@ func (a *app) showConfig(asJSON bool) error {
 	return a.printEffective(e)
 }
 
-func candidates(choice config.Choice) []candidate {
-	var all []candidate
-	for _, c := range choice.Candidates {
-		all = append(all, candidate(c))
-	}
-	return all
-}
-
 func (a *app) printEffective(e effective) error {
 	keys := [][]string{{"REGISTRY", "KEY", "WRITTEN IN"}}
-	for _, r := range append(e.Registries, ofRegistry{"any other", e.Keys}) {
+	for _, r := range append(e.Registries, registryKeys{"any other", e.Keys}) {
 		for i, k := range r.Keys {
 			if i > 0 {
 				r.Registry = ""

@@ -3,13 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto"
-	"encoding/pem"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/terminal"
 	"github.com/countersign/countersign/signer"
 )
@@ -52,7 +50,11 @@ func (a *app) exportKey(ctx context.Context, ref string, flags *keyFileFlags, ye
 	if err != nil {
 		return signer.Wrap("export", ref, err)
 	}
-	text, err := marshalKey(ctx, key, cmp.Or(flags.comment, "countersign"), passphrase)
+	var newPassphrase func() ([]byte, error)
+	if passphrase != nil {
+		newPassphrase = func() ([]byte, error) { return passphrase(ctx, "new passphrase") }
+	}
+	text, err := keyfile.Marshal(key, cmp.Or(flags.comment, keyfile.DefaultComment), newPassphrase)
 	if err != nil {
 		return signer.Wrap("export", ref, err)
 	}
@@ -61,23 +63,4 @@ func (a *app) exportKey(ctx context.Context, ref string, flags *keyFileFlags, ye
 	}
 	_, err = a.stdout.Write(text)
 	return err
-}
-
-func marshalKey(ctx context.Context, key crypto.Signer, comment string, passphrase signer.PassphraseFunc) ([]byte, error) {
-	block, err := encryptKey(ctx, key, comment, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(block), nil
-}
-
-func encryptKey(ctx context.Context, key crypto.Signer, comment string, passphrase signer.PassphraseFunc) (*pem.Block, error) {
-	if passphrase == nil {
-		return ssh.MarshalPrivateKey(key, comment)
-	}
-	secret, err := passphrase(ctx, "new passphrase")
-	if err != nil {
-		return nil, err
-	}
-	return ssh.MarshalPrivateKeyWithPassphrase(key, comment, secret)
 }
