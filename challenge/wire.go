@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,13 +19,17 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+// This file has all of Ollama's format. Its sections are those of docs/wire-formats.md.
+
+// Section: Signature
+
 // Sign signs msg with s and returns "<public key>:<signature>", both in padded
 // standard base64: the public key in SSH wire format (the second field of an
 // authorized_keys line), the signature without SSH's envelope (64 bytes for Ed25519).
 // Ollama's auth.Sign returns the same.
 //
 // Errors: those of s; ErrUnsupported for security keys (sk-), whose signatures have
-// flags and a counter, which the format has no place for.
+// a flag byte and a counter, for which the format has no field.
 func Sign(ctx context.Context, s signer.Signer, msg []byte) (string, error) {
 	pub := s.PublicKey()
 	if err := checkKind(pub); err != nil {
@@ -69,6 +75,7 @@ func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 	return pub, nil
 }
 
+// checkKind returns ErrUnsupported for a key whose signatures the format cannot hold.
 func checkKind(pub ssh.PublicKey) error {
 	switch t := pub.Type(); t {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA:
@@ -85,6 +92,8 @@ func algorithm(pub ssh.PublicKey) string {
 	}
 	return pub.Type()
 }
+
+// Section: Token exchange
 
 // emptyHash is the base64 of the lower-case hex text of SHA-256 of nothing, the
 // third field of what is signed (Ollama's server/auth.go signs the hash of the
@@ -110,11 +119,106 @@ func tokenURL(realm *url.URL, service, scope string, now time.Time, nonce string
 	return u.String()
 }
 
+// tokenText returns the text that is signed for target, the result of tokenURL.
+func tokenText(target string) []byte { return []byte("GET," + target + "," + emptyHash) }
+
+// newNonce returns 16 random bytes, in the URL's alphabet of base64 without padding.
 func newNonce() string {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails (Go 1.24)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+const (
+	defaultLifetime = 60 * time.Second // distribution, docs/content/spec/auth/token.md
+	longestLifetime = 24 * time.Hour   // ask again at least daily
+)
+
+// readToken reads a token endpoint's reply as distribution's token
+// specification has it: token, or its alias access_token; expires_in, 60 s if
+// absent or not readable, because the token is good all the same; issued_at.
+func readToken(body []byte, header http.Header, now time.Time) (*issued, error) {
+	var reply struct {
+		Token       string          `json:"token"`
+		AccessToken string          `json:"access_token"`
+		ExpiresIn   json.RawMessage `json:"expires_in"`
+		IssuedAt    json.RawMessage `json:"issued_at"`
+	}
+	if err := json.Unmarshal(withoutBOM(body), &reply); err != nil {
+		return nil, fmt.Errorf("%w: not the JSON of a token%s", ErrReply, syntaxOf(err))
+	}
+	value := reply.Token
+	if value == "" {
+		value = reply.AccessToken
+	}
+	if err := checkToken(value); err != nil {
+		return nil, err
+	}
+	lifetime := readLifetime(reply.ExpiresIn)
+	left := lifetime - age(reply.IssuedAt, header, lifetime, now)
+	field := []string{"Bearer " + value}
+	return &issued{
+		secret: func() string { return field[0][len("Bearer "):] },
+		header: func() []string { return field },
+		from:   now, expires: now.Add(left),
+	}, nil
+}
+
+// syntaxOf describes a syntax error in JSON without repeating a part of the text.
+func syntaxOf(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf(": %v after %d bytes", syntax, syntax.Offset)
+	}
+	return ""
+}
+
+// checkToken wants the characters that a header field may hold.
+func checkToken(value string) error {
+	if value == "" {
+		return fmt.Errorf("%w: neither token nor access_token in it", ErrReply)
+	}
+	for _, c := range []byte(value) {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("%w: the token holds characters that no header can", ErrReply)
+		}
+	}
+	return nil
+}
+
+// readLifetime reads seconds, also in quotes and with a fraction, and a duration such
+// as "300s". A token whose lifetime is not positive is good for a single request.
+func readLifetime(value json.RawMessage) time.Duration {
+	text := strings.Trim(string(value), `"`)
+	if d, err := time.ParseDuration(text); err == nil {
+		return min(max(d, 0), longestLifetime)
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(seconds) {
+		return defaultLifetime
+	}
+	seconds = min(max(seconds, 0), longestLifetime.Seconds())
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// age tells how long ago the token was issued, by the server's own clock (its
+// Date) where it can, so that a clock that differs from ours changes nothing.
+// An age that leaves the token no life is not believed: it was just handed out.
+func age(issuedAt json.RawMessage, header http.Header, lifetime time.Duration, now time.Time) time.Duration {
+	var issued time.Time
+	if json.Unmarshal(issuedAt, &issued) != nil || issued.IsZero() {
+		return 0
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	if a := now.Sub(issued); a > 0 && a < lifetime {
+		return a
+	}
+	return 0
+}
+
+// Section: Signed API request
 
 // SignRequest signs req without waiting for a challenge, as Ollama's API wants
 // it: ts, the time in Unix seconds, joins the query, which is then sorted by
@@ -149,3 +253,33 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 	req.Header.Set("Authorization", auth)
 	return nil
 }
+
+// Section: Sign-in page
+
+// SignInURL returns the address of the page where a person who is signed in at
+// base adds key to the account: "<base>/connect?name=<name>&key=<key>". The base
+// is "https://ollama.com" or another http or https URL, with or without a path.
+// The page shows name as the name of this machine; [os.Hostname] returns a fitting
+// one. For a name of letters, digits, "-" and "." the result is the URL that
+// Ollama prints; SignInURL also escapes "&", "+" and the like, which Ollama does
+// not.
+//
+// An error does not repeat base, because base may hold a password.
+func SignInURL(base string, key ssh.PublicKey, name string) (string, error) {
+	u, err := url.Parse(base)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return "", errors.New("the sign-in page's base is no http or https URL with a host: give one such as https://ollama.com")
+	case u.User != nil:
+		return "", errors.New("the sign-in page's base holds a user name or password: leave it out")
+	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return "", errors.New(`the sign-in page's base holds a query or a fragment: end it before the "?" or "#"`)
+	}
+	u = u.JoinPath("connect")
+	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(signer.AuthorizedKey(key)))
+	return u.String(), nil
+}
+
+// escape writes a space as %20, as Ollama's server does. The server's own function,
+// url.PathEscape, leaves "&" and "+" unescaped, which a query must not contain.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
