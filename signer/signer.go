@@ -73,7 +73,10 @@ type Exporter interface {
 	Export(ctx context.Context, name string) (crypto.Signer, error)
 }
 
-// A Lister names the keys in its store, sorted by name, without prompting.
+// A Lister names the keys in its store, sorted by name, without prompting. If it
+// cannot read a part of the store, List returns the names of the rest together with
+// the error, as [io.Reader] returns bytes together with one. Errors: ErrUnavailable,
+// ErrLocked, ErrDenied, or ctx's.
 type Lister interface {
 	List(ctx context.Context) ([]Info, error)
 }
