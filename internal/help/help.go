@@ -40,8 +40,9 @@ func Topics() []Topic {
 	return topics
 }
 
-// Text returns the text of a topic in Markdown. The error names the topics or
-// sections that exist.
+// Text returns the text of a topic in Markdown. A link to a page or a section is the
+// command that shows it, because a user of the binary has no such file. The error
+// names the topics or sections that exist.
 func Text(name string) (string, error) {
 	if target, ok := sections[name]; ok {
 		name = target
@@ -51,8 +52,18 @@ func Text(name string) (string, error) {
 		return "", err
 	}
 	text := strings.Join(lines[section.start:section.end], "\n")
+	topic, _, _ := strings.Cut(name, "#")
+	text = samePage.ReplaceAllString(text, "](countersign help "+topic+"$1)")
+	text = otherPage.ReplaceAllString(text, "](countersign help $1$2)")
 	return strings.TrimSpace(text) + "\n", nil
 }
+
+// samePage matches the end of a link to a section of the same page, otherPage that of
+// a link to another page.
+var (
+	samePage  = regexp.MustCompile(`\]\((#[^)]+)\)`)
+	otherPage = regexp.MustCompile(`\]\(([a-z-]+)\.md(#[^)]+)?\)`)
+)
 
 // find returns the lines of the page that name belongs to, and its section.
 func find(name string) ([]string, heading, error) {

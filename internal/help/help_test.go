@@ -38,6 +38,35 @@ func TestSection(t *testing.T) {
 	}
 }
 
+// TestLinksAreCommands wants that each link of a topic to another topic is a command
+// that works, because a user of the binary has no pages.
+func TestLinksAreCommands(t *testing.T) {
+	link := regexp.MustCompile(`\]\(countersign help ([^)]+)\)`)
+	count := 0
+	for _, topic := range help.Topics() {
+		text, err := help.Text(topic.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := regexp.MustCompile(`\]\((#|[^):/]+\.md)[^)]*\)`).FindString(text); m != "" {
+			t.Errorf("%s has a link to a file: %s", topic.Name, m)
+		}
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			count++
+			if _, err := help.Text(m[1]); err != nil {
+				t.Errorf("%s names the topic %q: %v", topic.Name, m[1], err)
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("the topics have %d links", count)
+	}
+	text, err := help.Text("keychain#no-bus")
+	if err != nil || !strings.Contains(text, "countersign help keychain#headless)") {
+		t.Errorf("a section lacks its links: %v\n%s", err, text)
+	}
+}
+
 func TestUnknownTopics(t *testing.T) {
 	for name, want := range map[string]string{
 		"nosuch":          "countersign help lists the topics",
