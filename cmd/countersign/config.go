@@ -24,14 +24,14 @@ func (a *app) configCmd() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",
 		Short: "Print where the configuration file is, or should be",
-		Args:  cobra.NoArgs,
+		Args:  checkArguments,
 		RunE:  func(*cobra.Command, []string) error { return a.configPath() },
 	}, &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check the configuration file, or another one before it is used",
 		Long: `Check that the configuration file, or FILE, has no mistakes, and that nobody else
 can change it.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.checkConfig(cmd.Context(), args) },
 	}, a.configShowCmd())
 	return cmd

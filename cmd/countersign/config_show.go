@@ -21,10 +21,10 @@ func (a *app) configShowCmd() *cobra.Command {
 		Short: "Show which keys are tried on this machine for which registry",
 		Long: `Show which keys are tried on this machine for which registry, in which order, and
 where that is written. No key is opened: whoami does that.`,
-		Args: cobra.NoArgs,
+		Args: checkArguments,
 		RunE: func(*cobra.Command, []string) error { return a.showConfig(asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object, as docs/configuration.md describes it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object: see countersign help configuration")
 	return cmd
 }
 

@@ -35,7 +35,7 @@ While it waits, the command asks the server every few seconds, with a signed
 request. Ctrl-C and --timeout end that. Nothing is opened without a terminal, over
 SSH, or without a display. A key that is accepted already is left as it is.`,
 		Example: "  countersign connect\n  countersign connect --key keyring:ollama --timeout 5m\n  countersign connect --no-wait",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			server, err := serverURL(append(args, signInServer)[0])
 			if err != nil {

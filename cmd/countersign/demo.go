@@ -36,7 +36,7 @@ func (a *app) demoCmd() *cobra.Command {
 		Long: `Start a registry on loopback, make a key in each backend that works here, and let
 each answer the registry's challenge. It needs no network, no home directory and
 no configuration, and leaves nothing behind.`,
-		Args: cobra.NoArgs,
+		Args: checkArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
 	}
 }

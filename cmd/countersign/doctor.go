@@ -28,10 +28,10 @@ The command asks nobody, changes nothing and sends one request to URL without a
 signature. It fails (exit code 1) if there is a problem. A warning is not a
 problem.`,
 		Example: "  countersign doctor\n  countersign doctor https://registry.example.com",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as an object, as docs/doctor.md describes it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as an object: see countersign help doctor")
 	return cmd
 }
 

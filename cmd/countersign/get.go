@@ -40,7 +40,7 @@ it is complete and has its digest. If a download fails, the same command with
 --continue gets the rest.`,
 		Example: "  countersign get https://registry.ollama.ai/v2/library/llama3/manifests/latest\n" +
 			"  countersign get -o model.bin --continue https://registry.ollama.ai/v2/library/llama3/blobs/sha256:...",
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args[0], flags) },
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write the content to `FILE`, or with - to stdout")

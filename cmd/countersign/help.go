@@ -56,6 +56,9 @@ func (a *app) addBuiltins(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			cmd.Args, cmd.RunE = subcommand, showHelp
+			for _, shell := range cmd.Commands() {
+				shell.Args = checkArguments
+			}
 		}
 	}
 }

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // runHelp runs the command with stdout and returns its exit code and stderr.
@@ -39,6 +42,22 @@ func TestHelpNamesExitCodes(t *testing.T) {
 			t.Errorf("--help lacks the variable %s", variable)
 		}
 	}
+}
+
+// TestHelpNamesNoPage wants that no help names a file of the source: a user of the
+// binary has none.
+func TestHelpNamesNoPage(t *testing.T) {
+	var check func(*cobra.Command)
+	check = func(cmd *cobra.Command) {
+		text := cmd.Short + cmd.Long + cmd.Example + cmd.UsageString()
+		if page := regexp.MustCompile(`docs/|\S+\.md\b`).FindString(text); page != "" {
+			t.Errorf("the help of %s names %s", cmd.CommandPath(), page)
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+	}
+	check((&app{stdout: io.Discard}).root())
 }
 
 // TestHelpOfUnknownTopics wants a usage error and nothing on stdout.

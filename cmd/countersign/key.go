@@ -57,23 +57,29 @@ func (a *app) keyShowCmd() *cobra.Command {
 		Use:   "show [REF]",
 		Short: "Print the fingerprint and the public half of a key",
 		Long:  "Print the fingerprint and the public half of the key REF, or of the one that would be used.",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && a.key != "" {
 				return usageError{errors.New("give the key as REF or with --key, not both")}
 			}
+			open := a.open
 			if len(args) == 1 {
-				a.key = args[0]
+				open = func(ctx context.Context) (signer.Signer, error) { return a.openRef(ctx, args[0]) }
 			}
-			return a.showKey(cmd.Context())
+			key, err := open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printKey(key.PublicKey())
 		},
 	}
 }
 
-func (a *app) showKey(ctx context.Context) error {
-	key, err := a.open(ctx)
+// openRef opens the key ref.
+func (a *app) openRef(ctx context.Context, ref string) (signer.Signer, error) {
+	_, keys, err := a.load()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return a.printKey(key.PublicKey())
+	return keys.Open(ctx, ref)
 }

@@ -24,7 +24,7 @@ is left as it is.
 
 With --delete-source, FROM is deleted once the copy has been tried.`,
 		Example: "  countersign key copy file:~/.ollama/id_ed25519 keyring:ollama",
-		Args:    cobra.ExactArgs(2),
+		Args:    checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if deleteSource {
 				return a.moveKey(cmd.Context(), args[0], args[1], &flags, yes)

@@ -18,7 +18,7 @@ func (a *app) keyDeleteCmd() *cobra.Command {
 		Use:     "delete REF",
 		Short:   "Delete a key for good",
 		Example: "  countersign key delete keyring:ollama",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteKey(cmd.Context(), args[0], yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")

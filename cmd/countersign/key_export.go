@@ -20,7 +20,7 @@ func (a *app) keyExportCmd() *cobra.Command {
 		Short:   "Write a private key to stdout, in OpenSSH's format",
 		Long:    "Write the private key REF to stdout, in OpenSSH's format. If stdout is a terminal, it asks first.",
 		Example: "  (umask 077; countersign key export keyring:ollama >key)",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], &flags, yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")

@@ -14,7 +14,7 @@ func (a *app) keyGenerateCmd() *cobra.Command {
 		Use:     "generate REF",
 		Short:   "Make an Ed25519 key in a store and print its public half",
 		Example: "  countersign key generate keyring:ollama\n  countersign key generate file:~/.ollama/id_ed25519",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0], &flags) },
 	}
 	flags.add(a, cmd)

@@ -23,7 +23,7 @@ func (a *app) keyImportCmd() *cobra.Command {
 ECDSA or RSA. It is read back and tried before its public half is printed. A key
 that is in the store already is left as it is.`,
 		Example: "  countersign key import keyring:ollama ~/.ollama/id_ed25519",
-		Args:    cobra.RangeArgs(1, 2),
+		Args:    checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.importKey(cmd.Context(), &flags, args[0], args[1:]...)
 		},

@@ -19,10 +19,10 @@ func (a *app) keyListCmd() *cobra.Command {
 		Short: "List the keys in the stores, and those that would be used here",
 		Long: `List the keys of every store that can name them, and those that would be used
 here. It never asks for anything: of a key or a store that is locked, it says so.`,
-		Args: cobra.NoArgs,
+		Args: checkArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listKeys(cmd.Context(), asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object with keys")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object with keys: see countersign help keys")
 	return cmd
 }
 

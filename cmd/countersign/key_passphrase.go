@@ -22,7 +22,7 @@ unlocked from there:
 It is asked for on the terminal, unless --passphrase-file or --passphrase-fd gives
 it. What is there already is left as it is.`,
 		Example: "  countersign key passphrase keyring:key-files",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.keepPassphrase(cmd.Context(), args[0]) },
 	}
 }

@@ -27,7 +27,7 @@ A signature of arbitrary bytes can be misused: the same key may log in over SSH
 or sign commits. Bytes that are not a request in one of Ollama's formats are
 refused; --raw lets through those that belong to no protocol known here.`,
 		Example: "  printf 'POST,/api/me?ts=1700000000' | countersign sign",
-		Args:    cobra.NoArgs,
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.sign(cmd.Context(), raw) },
 	}
 	cmd.Flags().BoolVar(&raw, "raw", false, "sign also what is no request, if it belongs to no other protocol")
@@ -69,7 +69,7 @@ func (a *app) verifyCmd() *cobra.Command {
 and print the fingerprint and the public key that made it. That key is whichever
 the signature names: compare it with one that you know, or give --key, and it
 must be that one.`,
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0]) },
 	}
 }
@@ -98,7 +98,7 @@ func (a *app) verify(ctx context.Context, signature string) error {
 func (a *app) readMessage(ctx context.Context) ([]byte, error) {
 	msg, err := a.readStdin(ctx, maxMessage)
 	if err == nil && len(msg) == 0 {
-		return nil, usageError{errors.New("stdin is empty: pipe in the bytes, as in: countersign sign <FILE")}
+		return nil, usageError{errors.New("stdin is empty: pipe the bytes in, or name their file with <FILE")}
 	}
 	return msg, err
 }

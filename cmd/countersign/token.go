@@ -19,7 +19,7 @@ func (a *app) tokenCmd() *cobra.Command {
 		Use:     "token URL",
 		Short:   "Print the bearer token that opens URL",
 		Example: "  countersign token https://registry.ollama.ai/v2/library/llama3/manifests/latest\n  countersign token --header URL | curl -H @- URL",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			token, err := a.token(cmd.Context(), args[0])
 			if err != nil {

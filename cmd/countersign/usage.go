@@ -24,6 +24,31 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	return err
 }
 
+// checkArguments is the Args of a command that takes the arguments that its Use names.
+// Those in brackets may be left out, and <FILE is stdin.
+func checkArguments(cmd *cobra.Command, args []string) error {
+	var names, required []string
+	for _, name := range strings.Fields(cmd.Use)[1:] {
+		if strings.HasPrefix(name, "<") {
+			continue
+		}
+		names = append(names, name)
+		if !strings.HasPrefix(name, "[") {
+			required = append(required, name)
+		}
+	}
+	var problem string
+	switch {
+	case len(args) > len(names):
+		problem = "too many arguments" // not repeated: one may be a secret
+	case len(args) < len(required):
+		problem = "no " + strings.Join(required[len(args):], " and no ")
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: the command is: %s", problem, strings.TrimSuffix(cmd.CommandPath(), cmd.Name())+cmd.Use)
+}
+
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // flagError improves an error about a flag. A value is never repeated: it may be a

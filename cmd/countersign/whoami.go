@@ -21,10 +21,10 @@ func (a *app) whoamiCmd() *cobra.Command {
 its public half, where it is written to use it, and what was passed over. It
 signs nothing.`,
 		Example: "  countersign whoami\n  countersign whoami https://registry.example.com",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    checkArguments,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.whoami(cmd.Context(), args, asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as an object, as docs/configuration.md describes it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as an object: see countersign help configuration")
 	return cmd
 }
 
