@@ -84,8 +84,8 @@ func (c *cache) dropToken(t Token) {
 func (c *cache) tokenRequest(r resource) *tokenRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.get(r).request; known != nil {
-		return known
+	if last := c.get(r).request; last != nil {
+		return last
 	}
 	similar := c.get(template{r.origin}).request
 	if similar == nil || r.repository == "" {

@@ -103,15 +103,15 @@ func (c *Client) token(ctx context.Context, r callerRequest, want *tokenRequest)
 		return Token{}, false, err
 	}
 	cacheKey := tokenKey{want.id, id.fingerprint}
-	known, now := c.memory().token(cacheKey), c.now()
-	usable := known.usableAt(now)
-	if usable && (!known.ageingAt(now) || !known.renewed.CompareAndSwap(false, true)) {
-		return known, false, nil
+	cached, now := c.memory().token(cacheKey), c.now()
+	usable := cached.usableAt(now)
+	if usable && (!cached.ageingAt(now) || !cached.renewed.CompareAndSwap(false, true)) {
+		return cached, false, nil
 	}
 	x := &exchange{client: c, want: want, key: key, keyID: id, userAgent: r.userAgent}
 	if usable {
 		c.flights.renew(ctx, cacheKey, x.run)
-		return known, false, nil
+		return cached, false, nil
 	}
 	err = ctx.Err()
 	if err == nil {

@@ -3,10 +3,13 @@ package challenge_test
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
+	"os"
 
 	"golang.org/x/crypto/ssh"
 
@@ -154,4 +157,149 @@ func ExamplePolicy() {
 	// Output:
 	// https://registry.example.com <nil>
 	// https://registry.example.org realm refused: it is on another origin than the registry: if that is right, list the two as a pair
+}
+
+// An Origin has one form for each server, so that two of them can be compared.
+func ExampleParseOrigin() {
+	for _, text := range []string{"HTTPS://Registry.example.com:443/", "https://registry.example.com", "ftp://registry.example.com"} {
+		origin, err := challenge.ParseOrigin(text)
+		fmt.Printf("%q %v\n", origin, err)
+	}
+	// Output:
+	// "https://registry.example.com" <nil>
+	// "https://registry.example.com" <nil>
+	// "" not an origin: its scheme is not http or https
+}
+
+// A KeyFunc may return another key for each registry.
+func ExampleKeyFunc() {
+	registry := startRegistry()
+	defer registry.Close()
+	work := newKey()
+
+	own, err := challenge.ParseOrigin(registry.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var keyOf challenge.KeyFunc = func(_ context.Context, origin challenge.Origin) (signer.Signer, error) {
+		if origin == own {
+			return work, nil
+		}
+		return nil, fmt.Errorf("%w: there is no key for %s", signer.ErrNotFound, origin)
+	}
+	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{Key: keyOf}}}
+	resp, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
+}
+
+// A StaticKey is the same key for all registries.
+func ExampleStaticKey() {
+	key, err := challenge.StaticKey(newKey())(context.Background(), challenge.Origin{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ssh.FingerprintSHA256(key.PublicKey()))
+	// Output: SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
+}
+
+// A program that sends its requests without a Transport tells the Client that a
+// server refused a token. Then the Client gets another one.
+func ExampleClient_Reject() {
+	registry := startRegistry()
+	defer registry.Close()
+
+	resp, err := http.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+	ch, err := challenge.Bearer(resp.Header)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := &challenge.Client{Key: challenge.StaticKey(newKey())}
+	token := func() challenge.Token {
+		t, err := client.Token(context.Background(), ch, resp.Request)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return t
+	}
+	first := token()
+	fmt.Println("remembered:", token() == first)
+	client.Reject(first)
+	fmt.Println("remembered:", token() == first)
+	// Output:
+	// remembered: true
+	// remembered: false
+}
+
+// A Trace tells each step. Here it prints which key a registry gets.
+func ExampleTrace() {
+	registry := startRegistry()
+	defer registry.Close()
+
+	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
+		Key: challenge.StaticKey(newKey()),
+		Trace: &challenge.Trace{
+			KeyOpened: func(e challenge.Event) { fmt.Println("key", e.Key) },
+			Exchanged: func(e challenge.Event) { fmt.Println("token for", e.Scope, e.Err) },
+		},
+	}}}
+	resp, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+	// Output:
+	// key SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
+	// token for repository:library/llama3:pull <nil>
+}
+
+// LogTrace writes the steps to a logger: at slog's usual level, only the failures.
+func ExampleLogTrace() {
+	registry := startRegistry()
+	defer registry.Close()
+
+	// The time and the port differ in each run, so they are left out here.
+	shorten := func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.LevelKey, slog.MessageKey, "scope":
+			return a
+		}
+		return slog.Attr{}
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: shorten}))
+	client := &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{
+		Key:   func(context.Context, challenge.Origin) (signer.Signer, error) { return nil, signer.ErrLocked },
+		Trace: challenge.LogTrace(logger),
+	}}}
+	_, err := client.Get(registry.URL + "/v2/library/llama3/manifests/latest")
+	fmt.Println("locked:", errors.Is(err, signer.ErrLocked))
+	// Output:
+	// level=WARN msg="key not opened" scope=repository:library/llama3:pull
+	// locked: true
+}
+
+// A request to Ollama's API carries a signature from the start.
+func ExampleSignRequest() {
+	req, err := http.NewRequest(http.MethodPost, "https://ollama.com/api/me", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := challenge.SignRequest(context.Background(), newKey(), req); err != nil {
+		log.Fatal(err)
+	}
+	signed := req.Method + "," + req.URL.RequestURI()
+	pub, err := challenge.Verify(req.Header.Get("Authorization"), []byte(signed))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ssh.FingerprintSHA256(pub))
+	// Output: SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
 }

@@ -249,7 +249,7 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	return max(at.Sub(now), 0)
 }
 
-// withoutURL strips what http.Client adds: the URL holds a nonce and is long,
+// withoutURL removes the URL that http.Client adds: it holds a nonce and is long,
 // and an Error names the realm already.
 func withoutURL(err error) error {
 	var u *url.Error

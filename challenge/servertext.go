@@ -152,6 +152,3 @@ func isHTML(header http.Header, body []byte) bool {
 	start := lowerASCII(string(bytes.TrimSpace(withoutBOM(body))))
 	return kind == "text/html" || strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html")
 }
-
-// withoutBOM removes the byte order mark that some servers put before JSON.
-func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }

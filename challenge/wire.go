@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -96,12 +97,12 @@ func algorithm(pub ssh.PublicKey) string {
 // Section: Token exchange
 
 // emptyHash is the base64 of the lower-case hex text of SHA-256 of nothing, the
-// third field of what is signed (Ollama's server/auth.go signs the hash of the
+// third field of the signed text (Ollama's server/auth.go signs the hash of the
 // request's body, which is empty).
 const emptyHash = "ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
 
-// tokenURL adds to the realm's own query what Ollama's server/auth.go adds. An
-// absent service or scope is sent empty, as there.
+// tokenURL adds the parameters of a token request to the realm's own query, as
+// Ollama's server/auth.go does. An absent service or scope is sent empty, as there.
 func tokenURL(realm *url.URL, service, scope string, now time.Time, nonce string) string {
 	query := realm.Query()
 	query.Add("service", service)
@@ -163,6 +164,9 @@ func readToken(body []byte, header http.Header, now time.Time) (*issued, error) 
 		from:   now, expires: now.Add(left),
 	}, nil
 }
+
+// withoutBOM removes the byte order mark that some servers put before JSON.
+func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
 // syntaxOf describes a syntax error in JSON without repeating a part of the text.
 func syntaxOf(err error) string {
@@ -256,7 +260,7 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 
 // Section: Sign-in page
 
-// SignInURL returns the address of the page where a person who is signed in at
+// SignInURL returns the address of the page where a person with an account at
 // base adds key to the account: "<base>/connect?name=<name>&key=<key>". The base
 // is "https://ollama.com" or another http or https URL, with or without a path.
 // The page shows name as the name of this machine; [os.Hostname] returns a fitting

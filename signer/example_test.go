@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // A store is a whole backend: keys in memory, by name.
@@ -363,4 +364,49 @@ func ExampleError() {
 	// sign vault:alice: key is locked: it has a passphrase and nobody is there to give it
 	// locked: true
 	// could not sign with vault:alice
+}
+
+// A program checks the references in its own configuration before it prints one.
+func ExampleCheckReference() {
+	fmt.Println(signer.CheckReference("keyring:ollama", 100))
+	fmt.Println(signer.CheckReference("ollama", 100))
+	// Output:
+	// <nil>
+	// malformed key name: a reference is scheme:name, such as env:OLLAMA_KEY or file:~/.ollama/id_ed25519
+}
+
+// SameKey compares public keys, here that of a file with a line of authorized_keys.
+func ExampleSameKey() {
+	key, err := readKey(context.Background(), "testdata/id_ed25519")
+	if err != nil {
+		log.Fatal(err)
+	}
+	line := signer.AuthorizedKey(key.PublicKey()) + " alice@example.com"
+	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signer.SameKey(key.PublicKey(), public))
+	// Output: true
+}
+
+// A Signer is one key for life. It becomes stale when its key is replaced.
+func ExampleIsStale() {
+	ctx := context.Background()
+	keys := &signer.Keeper{Backend: &signertest.Memory{}}
+	if _, err := keys.Generate(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	key, err := keys.Open(ctx, "alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signer.IsStale(key))
+	if err := keys.Delete(ctx, "alice"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signer.IsStale(key))
+	// Output:
+	// false
+	// true
 }

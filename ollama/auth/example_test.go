@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log"
 	"net/http"
@@ -28,6 +29,15 @@ func ExampleSign() {
 	}
 	fmt.Println(ssh.FingerprintSHA256(signedBy))
 	// Output: SHA256:tAXFyTXI8xtDaujAEcwJslAYc9/6FKcUkd2Lw0xDhPo
+}
+
+func ExampleNewNonce() {
+	nonce, err := auth.NewNonce(rand.Reader, 16)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(nonce))
+	// Output: 22
 }
 
 func ExampleGetPublicKey() {
