@@ -125,10 +125,8 @@ func (c *cache) swapKey(origin Origin, fingerprint string) (before string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before = c.get(lastKey{origin}).fingerprint
-	if before != fingerprint {
-		c.put(lastKey{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
-		c.shrink()
-	}
+	c.put(lastKey{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
+	c.shrink()
 	return before
 }
 

@@ -77,6 +77,48 @@ func TestCacheDropsExpiredTokensFirst(t *testing.T) {
 	}
 }
 
+// TestCacheCountsStrings: an entry with long strings takes more of the limit.
+func TestCacheCountsStrings(t *testing.T) {
+	const long = 10_000
+	text := strings.Repeat("a", long)
+	origin := httpsOrigin("r.example")
+	r := resource{origin: origin, repository: "a", actions: "pull"}
+	want := (tokenRequest{registry: origin, service: text}).withScope(r.scope())
+	for name, tt := range map[string]struct {
+		put     func(*cache)
+		entries int
+	}{
+		"token": {func(c *cache) {
+			token := testToken("a", c.now(), time.Hour)
+			token.secret = func() string { return text }
+			c.putToken(token)
+		}, 1},
+		"token request and template": {func(c *cache) { c.putTokenRequest(r, want) }, 2},
+		"token request from the template": {func(c *cache) {
+			c.putTokenRequest(r, want)
+			c.tokenRequest(resource{origin: origin, repository: "b", actions: "pull"})
+		}, 3},
+		"key": {func(c *cache) { c.swapKey(origin, text) }, 1},
+	} {
+		c, _ := newTestCache(1000)
+		tt.put(c)
+		if c.used.Len() != tt.entries || c.bytes < tt.entries*long {
+			t.Errorf("%s: %d entries with %d bytes, want %d with more than %d", name, c.used.Len(), c.bytes, tt.entries, tt.entries*long)
+		}
+	}
+}
+
+func TestCacheKeepsTokenRequests(t *testing.T) {
+	c, _ := newTestCache(10)
+	origin := httpsOrigin("r.example")
+	catalog := resourceOf(origin, &http.Request{URL: &url.URL{Path: "/v2/_catalog"}})
+	want := (tokenRequest{registry: origin}).withScope("registry:catalog:*")
+	c.putTokenRequest(catalog, want)
+	if got := c.tokenRequest(catalog); got != want {
+		t.Errorf("got the token request %v, want %v", got, want)
+	}
+}
+
 func TestCacheOfNothing(t *testing.T) {
 	c, now := newTestCache(0)
 	token := testToken("a", *now, time.Hour)

@@ -63,12 +63,11 @@ func (x *exchange) run(ctx context.Context) (Token, error) {
 		x.client.memory().putToken(t)
 		return t, nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		e = &Error{Op: "get token", Err: err}
+	if e := (*Error)(nil); errors.As(err, &e) { // the error of the last try
+		e.Tries = x.requests
+		err = e
 	}
-	e.Tries = x.requests
-	return Token{}, x.client.failure(x.want, x.keyID, e)
+	return Token{}, x.client.failure(x.want, x.keyID, err)
 }
 
 // tries returns a function that makes the next try. Its error decides whether another

@@ -26,6 +26,7 @@ func TestTokenReplies(t *testing.T) {
 		{"404", 404, `{"message":"no such page"}`, nil, challenge.ErrReply, []string{"no token endpoint", "no such page"}},
 		{"HTML by its type", 403, `blocked`, []string{"Content-Type", "text/html; charset=utf-8"}, challenge.ErrReply, []string{"HTML"}},
 		{"HTML by its start", 401, "\n<!DOCTYPE html><title>Just a moment</title>", nil, challenge.ErrReply, []string{"HTML", "Just a moment"}},
+		{"405", 405, "", nil, challenge.ErrReply, []string{"unusable reply: 405 Method Not Allowed"}},
 		{"a reason in a success", 200, `{"detail":"unknown key"}`, nil, challenge.ErrReply, []string{"neither token nor access_token", "unknown key"}},
 		{"a bare token", 200, "s3cret", nil, challenge.ErrReply, nil},
 		{"rejected", 401, `{"details":"unknown key"}`, nil, challenge.ErrRejected, []string{"unknown key"}},

@@ -2,6 +2,8 @@ package challenge
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -35,6 +37,36 @@ func TestSplitScope(t *testing.T) {
 	}
 }
 
+func TestResourceOf(t *testing.T) {
+	origin := httpsOrigin("r.example")
+	for _, tt := range []struct{ path, repository string }{
+		{"/v2/", ""},
+		{"/v2/_catalog", ""},
+		{"/api/a/manifests/latest", ""},
+		{"/v2/a/manifests/latest", "a"},
+		{"/v2/a/blobs/sha256:00", "a"},
+		{"/v2/a/blobs/uploads/1", "a"},
+		{"/v2/a/tags/list", "a"},
+		{"/v2/a/referrers/sha256:00", "a"},
+		{"/v2/a/other/1", ""},
+		{"/v2/manifests/tags/list", "manifests"},
+		{"/v2/az-._/09/b/manifests/latest", "az-._/09/b"},
+		// A scope cannot hold these names.
+		{"/v2/a b/manifests/latest", ""},
+		{"/v2/A/manifests/latest", ""},
+		{"/v2/a:push/manifests/latest", ""},
+		{"/v2/a`/manifests/latest", ""},
+		{"/v2/a{/manifests/latest", ""},
+		{"/v2/a,/manifests/latest", ""},
+		{"/v2/\u00e9/manifests/latest", ""},
+	} {
+		want := resource{origin: origin, repository: tt.repository, actions: "pull"}
+		if got := resourceOf(origin, &http.Request{URL: &url.URL{Path: tt.path}}); got != want {
+			t.Errorf("%s: got %+v, want %+v", tt.path, got, want)
+		}
+	}
+}
+
 func TestNormalScope(t *testing.T) {
 	tests := []struct{ scope, want string }{
 		{"", ""},
@@ -54,6 +86,8 @@ func TestNormalScope(t *testing.T) {
 		{"a::c", "a::c"},
 		{":b:c", ":b:c"},
 		{"a:b:", "a:b:"},
+		{":b:d,c", ":b:d,c"},
+		{"a:bc: a:bc:x", "a:bc: a:bc:x"},
 	}
 	for _, tt := range tests {
 		if got := normalScope(tt.scope); got != tt.want {

@@ -183,6 +183,8 @@ func TestRetry(t *testing.T) {
 		{"503", func() challengetest.Fault { return challengetest.Reply(503, "") }, 0, 2 * time.Second},
 		{"connection cut", func() challengetest.Fault { return challengetest.Cut }, 0, 2 * time.Second},
 		{"429 with seconds", func() challengetest.Fault { return challengetest.Reply(429, "", "Retry-After", "7") }, 7 * time.Second, 8 * time.Second},
+		{"503 with an HTML page", func() challengetest.Fault { return challengetest.Reply(503, "<!DOCTYPE html><title>closed</title>") }, 0, 2 * time.Second},
+		{"429 with the longest wait", func() challengetest.Fault { return challengetest.Reply(429, "", "Retry-After", "60") }, time.Minute, 61 * time.Second},
 		{"503 with a date", func() challengetest.Fault { return challengetest.Reply(503, "", "Retry-After", soon(20*time.Second)) }, 19 * time.Second, 21 * time.Second},
 		{"a date that is past", func() challengetest.Fault { return challengetest.Reply(503, "", "Retry-After", soon(-time.Hour)) }, 0, 2 * time.Second},
 	}

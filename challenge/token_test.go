@@ -59,6 +59,22 @@ func TestReadToken(t *testing.T) {
 	}
 }
 
+// TestTokenAges: a token is renewed after three quarters of its lifetime, and not
+// earlier than a minute before it expires.
+func TestTokenAges(t *testing.T) {
+	from := time.Unix(1700000000, 0)
+	for lifetime, want := range map[time.Duration]time.Duration{
+		100 * time.Second: 75 * time.Second,
+		4 * time.Minute:   3 * time.Minute,
+		time.Hour:         59 * time.Minute,
+	} {
+		token := Token{&issued{from: from, expires: from.Add(lifetime)}}
+		if token.ageingAt(from.Add(want-time.Second)) || !token.ageingAt(from.Add(want)) {
+			t.Errorf("lifetime %v: not renewed from %v on", lifetime, want)
+		}
+	}
+}
+
 func TestLifetime(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	date := func(d time.Duration) http.Header {

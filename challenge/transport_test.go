@@ -162,6 +162,75 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestBodyIsSentAgain has a base that reads the body of the first request.
+func TestBodyIsSentAgain(t *testing.T) {
+	var got []string
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}
+		if req.URL.Path == "/token" {
+			resp.Body = io.NopCloser(strings.NewReader(`{"token":"t"}`))
+			return resp, nil
+		}
+		data, err := io.ReadAll(req.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, string(data))
+		if req.Header.Get("Authorization") == "" {
+			resp.StatusCode = 401
+			resp.Header.Set("WWW-Authenticate", `Bearer realm="https://r.example/token"`)
+		}
+		return resp, nil
+	})
+	client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
+		HTTP: &http.Client{Transport: base}, Key: challenge.StaticKey(visit(t, challengetest.Config{}).key),
+	}}}
+	resp, err := client.Post("https://r.example/", "text/plain", strings.NewReader("image"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if diff := cmp.Diff([]string{"image", "image"}, got); diff != "" {
+		t.Errorf("bodies (-want +got):\n%s", diff)
+	}
+}
+
+// TestChallengeIsAskedAgainAfterAFailure: what was needed last time may have changed.
+func TestChallengeIsAskedAgainAfterAFailure(t *testing.T) {
+	v := visit(t, challengetest.Config{})
+	v.mustGet(t, manifest)
+	openKey := v.client.Key
+	v.client.Key = func(context.Context, challenge.Origin) (signer.Signer, error) { return nil, signer.ErrLocked }
+	if _, err := v.get(t.Context(), manifest); !errors.Is(err, signer.ErrLocked) {
+		t.Fatalf("got %v, want ErrLocked", err)
+	}
+	v.client.Key = openKey
+	v.mustGet(t, manifest)
+	if n := v.Stats().Challenges; n != 2 {
+		t.Errorf("%d challenges, want 2: another one after the failure", n)
+	}
+}
+
+// TestShortBodyOfA401IsRead, so that the connection can be used again.
+func TestShortBodyOfA401IsRead(t *testing.T) {
+	body := strings.NewReader("sign in first")
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: 401, Body: io.NopCloser(body), ContentLength: body.Size(), Request: req,
+			Header: http.Header{"Www-Authenticate": {`Bearer realm="https://evil.example/token"`}},
+		}, nil
+	})
+	client := &http.Client{Transport: &challenge.Transport{Base: base, Client: &challenge.Client{
+		Key: challenge.StaticKey(visit(t, challengetest.Config{}).key),
+	}}}
+	if _, err := client.Get("https://r.example/"); !errors.Is(err, challenge.ErrRealm) {
+		t.Errorf("got %v, want ErrRealm", err)
+	}
+	if body.Len() != 0 {
+		t.Errorf("%d bytes of the body are not read", body.Len())
+	}
+}
+
 func TestTokensGoNowhereElse(t *testing.T) {
 	var seen []string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -15,6 +15,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/big"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -211,7 +213,7 @@ func TestVerifyRefusesMalformedValues(t *testing.T) {
 		"a line end in the key":     first[:10] + "\r\n" + first[10:] + ":" + second,
 		"three fields":              good + ":" + second,
 		"no padding":                first + ":" + strings.TrimRight(second, "="),
-		"bits after the end":        first + ":" + second[:len(second)-3] + "h==",
+		"bits after the end":        first + ":" + withSpareBit(t, second),
 		"base64url":                 first + ":" + strings.NewReplacer("+", "-", "/", "_").Replace(encode(bytes.Repeat([]byte{0xff}, 64))),
 		"a byte too many":           first + ":" + encode(append(bytes.Clone(blob), 0)),
 		"a byte too few":            first + ":" + encode(blob[:63]),
@@ -223,6 +225,20 @@ func TestVerifyRefusesMalformedValues(t *testing.T) {
 		if pub, err := Verify(value, signedText); err == nil || pub != nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+func TestSignRequestWithoutHeader(t *testing.T) {
+	key, err := signer.New(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &http.Request{URL: &url.URL{Scheme: "https", Host: "r.example", Path: "/api/me"}}
+	if err := SignRequest(t.Context(), key, req); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(req.Header.Get("Authorization"), []byte("GET,"+req.URL.RequestURI())); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -247,16 +263,24 @@ func TestVerifyRefusesBitsAfterTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := strings.Index(value, "=:")
-	if i < 0 {
-		t.Fatalf("%s has no padding", value)
-	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	last := strings.IndexByte(alphabet, value[i-1])
-	changed := value[:i-1] + alphabet[last+1:last+2] + value[i:]
+	first, second, _ := strings.Cut(value, ":")
+	changed := withSpareBit(t, first) + ":" + second
 	if _, err := Verify(changed, signedText); err == nil {
 		t.Errorf("%s is accepted, and so is %s", value, changed)
 	}
+}
+
+// withSpareBit returns another base64 text of the same bytes as text, which must end
+// with padding: the last character before the padding has bits that mean nothing.
+func withSpareBit(t *testing.T, text string) string {
+	t.Helper()
+	i := strings.Index(text, "=")
+	if i < 0 {
+		t.Fatalf("%s has no padding", text)
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	last := strings.IndexByte(alphabet, text[i-1])
+	return text[:i-1] + alphabet[last+1:last+2] + text[i:]
 }
 
 // addOrder returns the other spelling of an Ed25519 signature: RFC 8032, section

@@ -42,7 +42,7 @@ func isTokenRequest(msg []byte) bool {
 func hasNonce(rawQuery string, query url.Values) bool {
 	nonce := query.Get("nonce")
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
-	return err == nil && len(nonce) == 22 && len(decoded) == 16 && len(query["nonce"]) == 1 &&
+	return err == nil && len(decoded) == 16 && len(query["nonce"]) == 1 &&
 		hasField(rawQuery, "nonce="+nonce)
 }
 
