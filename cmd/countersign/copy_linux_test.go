@@ -17,15 +17,15 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// A shell runs commands in its directory and environment.
-type shell struct {
+// A commandShell runs commands in its directory and environment.
+type commandShell struct {
 	t   *testing.T
 	dir string
 	env []string
 }
 
 // run runs a command, wants its exit code, and returns what it prints.
-func (s shell) run(code int, stdin string, args ...string) string {
+func (s commandShell) run(code int, stdin string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), args[0], args[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.env, strings.NewReader(stdin)
@@ -43,12 +43,12 @@ func (s shell) run(code int, stdin string, args ...string) string {
 func TestCopyBetweenAllStores(t *testing.T) {
 	secretservice.Require(t, "ssh-keygen")
 	t.Run("secret-service", func(t *testing.T) {
-		testCopies(t, shell{t, t.TempDir(), secretservice.Start(t).Env()}, "ed25519", "ecdsa", "rsa")
+		testCopies(t, commandShell{t, t.TempDir(), secretservice.Start(t).Env()}, "ed25519", "ecdsa", "rsa")
 	})
 	t.Run("pass", func(t *testing.T) { testCopies(t, withPass(t), "ed25519") })
 }
 
-func testCopies(t *testing.T, sh shell, kinds ...string) {
+func testCopies(t *testing.T, sh commandShell, kinds ...string) {
 	m := backends.New().Mux()
 	schemes := slices.Sorted(maps.Keys(m))
 	for _, kind := range kinds {
@@ -76,7 +76,7 @@ func testCopies(t *testing.T, sh shell, kinds ...string) {
 }
 
 // testCopy wants the key to print as want everywhere.
-func testCopy(sh shell, pem, want, from, to string) {
+func testCopy(sh commandShell, pem, want, from, to string) {
 	sh.t.Helper()
 	same := func(got string) {
 		sh.t.Helper()
@@ -107,14 +107,14 @@ func testCopy(sh shell, pem, want, from, to string) {
 	sh.run(3, "", "countersign", "key", "show", from)
 }
 
-// withPass returns a shell on a machine whose keychain is pass.
-func withPass(t *testing.T) shell {
+// withPass returns a commandShell on a machine whose keychain is pass.
+func withPass(t *testing.T) commandShell {
 	secretservice.Require(t, "pass", "gpg", "gpgconf")
 	home, err := os.MkdirTemp("", "gpg") // short: gpg-agent makes sockets in it
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh := shell{t, home, []string{
+	sh := commandShell{t, home, []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GNUPGHOME=" + home, "TMPDIR=" + home, endAtOnce,
 		"COUNTERSIGN_CONFIG=" + filepath.Join(home, "config.toml"),
 	}}
@@ -144,7 +144,7 @@ func TestCopyKilled(t *testing.T) {
 	killed := 0
 	for _, to := range []string{"file:copy", "keyring:copy"} {
 		for delay := time.Duration(0); delay < 120*time.Millisecond; delay += 20 * time.Millisecond {
-			sh := shell{t, t.TempDir(), env}
+			sh := commandShell{t, t.TempDir(), env}
 			want := sh.run(0, "", "countersign", "key", "generate", "file:key")
 			ctx, cancel := context.WithTimeout(t.Context(), delay)
 			cmd := exec.CommandContext(ctx, "countersign", "key", "copy", "--delete-source", "--yes", "file:key", to)
@@ -168,7 +168,7 @@ func TestCopyKilled(t *testing.T) {
 
 // holds reports whether there is a key at ref. It must be the one that prints as
 // want, if that is not empty.
-func holds(t *testing.T, sh shell, ref, want string) bool {
+func holds(t *testing.T, sh commandShell, ref, want string) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "countersign", "key", "show", ref)
 	cmd.Dir, cmd.Env = sh.dir, sh.env

@@ -93,7 +93,10 @@ func (a *app) printResults(registry string, results []demoResult) error {
 		if r.err == nil {
 			continue
 		}
-		err = errors.Join(err, a.print("\n%s: %v\n  %s\n", r.scheme, r.err, remedy.Of(r.err)))
+		err = errors.Join(err, a.print("\n%s: %v\n", r.scheme, r.err))
+		if do := remedy.Of(r.err); do != "" {
+			err = errors.Join(err, a.print("  %s\n", do))
+		}
 		if !isUnusable(r.err) {
 			err = errors.Join(err, fmt.Errorf("%s should work here and does not", r.scheme))
 		}

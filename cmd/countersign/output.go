@@ -3,16 +3,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/remedy"
+	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -70,9 +74,26 @@ func (a *app) printTable(padding int, rows [][]string) error {
 // printError prints an error as the last words of a command.
 func (a *app) printError(err error) {
 	fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error()))
-	if do := remedy.Of(err); do != "" {
+	if do := a.remedy(err); do != "" {
 		fmt.Fprintln(a.stderr, a.safe("  "+do))
 	}
+}
+
+// remedy returns the hint of err or, if it has none, names the flag or the command
+// that helps: the library cannot, because other programs use it.
+func (a *app) remedy(err error) string {
+	do := remedy.Of(err)
+	e, _ := errors.AsType[*challenge.Error](err)
+	switch {
+	case do != "":
+	case e != nil && errors.Is(err, challenge.ErrRealm):
+		do = "the configuration may be able to allow it: countersign doctor " + shell.Quote(e.Registry)
+	case e != nil && errors.Is(err, challenge.ErrRejected) && e.Status == http.StatusUnauthorized:
+		do = "the server must know the key; see: countersign help command#how-does-a-server-get-to-know-a-key"
+	case errors.Is(err, signer.ErrLocked) && a.unlock.read == nil:
+		do = "give its passphrase with --passphrase-file; see: countersign help keys#passphrases"
+	}
+	return do
 }
 
 // note tells a person about progress, unless --quiet is given.

@@ -120,7 +120,7 @@ func TestTypedPassphrasesAreHidden(t *testing.T) {
 // TestWhatIsDeletedIsWhatWasCopied has another key take the source's place while
 // somebody thinks about the question.
 func TestWhatIsDeletedIsWhatWasCopied(t *testing.T) {
-	sh := shell{t, t.TempDir(), os.Environ()}
+	sh := commandShell{t, t.TempDir(), os.Environ()}
 	t.Chdir(sh.dir)
 	sh.run(0, "", "countersign", "key", "generate", "file:key")
 	want := sh.run(0, "", "countersign", "key", "generate", "file:other")
@@ -173,7 +173,7 @@ var endings = map[string]struct {
 // TestTerminalKeepsItsEcho ends every command in every way at its hidden prompt. The
 // terminal is then as it was before, and nothing typed is left for the shell.
 func TestTerminalKeepsItsEcho(t *testing.T) {
-	sh := shell{t, t.TempDir(), os.Environ()}
+	sh := commandShell{t, t.TempDir(), os.Environ()}
 	writeFile(t, filepath.Join(sh.dir, "passphrase"), "correct")
 	writeFile(t, filepath.Join(sh.dir, "message"), "POST,/api/me?ts=1700000000")
 	sh.run(0, "", "countersign", "key", "generate", "--new-passphrase-file", "passphrase", "file:locked")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -68,9 +69,19 @@ func (c keyCheck) unusable(e config.Explanation, err error) Finding {
 	}
 	if last.Outcome != config.Failed {
 		return s.found(Problem, "no key was found: countersign whoami shows where",
-			"name your key in COUNTERSIGN_KEY or in the configuration (countersign help configuration), or make one: countersign key generate file:~/.ollama/id_ed25519")
+			"name your key in COUNTERSIGN_KEY or in the configuration (countersign help configuration), or "+newKey())
 	}
 	return c.downgradeLocked(s.found(Problem, fmt.Sprintf("%s: %s", last, last.Reason), remedy.Of(err)), err)
+}
+
+// newKey tells how to get a key. Without a home directory no key file can be there.
+func newKey() string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if info, err := os.Stat(home); err == nil && info.IsDir() {
+			return "make one: countersign key generate file:~/.ollama/id_ed25519"
+		}
+	}
+	return "give it in OLLAMA_KEY (countersign help headless)"
 }
 
 // downgradeLocked makes a locked key a warning if a person can unlock it.
