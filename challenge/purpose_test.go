@@ -38,7 +38,7 @@ func FuzzTokenRequestPurpose(f *testing.F) {
 		if u, err = p.CheckRealm(registry, realm); err != nil {
 			return
 		}
-		text := []byte("GET," + tokenURL(u, service, scope, time.Unix(ts&0xffffffff, 0), newNonce()) + "," + emptyHash)
+		text := tokenText(tokenURL(u, service, scope, time.Unix(ts&0xffffffff, 0), newNonce()))
 		if got := guard.PurposeOf(text); got != guard.Registry {
 			t.Errorf("PurposeOf(%q) = %s, want %s", text, got, guard.Registry)
 		}

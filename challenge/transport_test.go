@@ -304,9 +304,9 @@ func TestHeaderOfAReplyIsLimited(t *testing.T) {
 	}
 }
 
-// TestTokensAreForOneNeed has what tokens are remembered by differ in one part at
+// TestTokensAreForOneScope has what tokens are remembered by differ in one part at
 // a time.
-func TestTokensAreForOneNeed(t *testing.T) {
+func TestTokensAreForOneScope(t *testing.T) {
 	v := visit(t, challengetest.Config{})
 	req, _ := http.NewRequest(http.MethodGet, v.URL, nil)
 	ask := func(realm, service, scope string) {

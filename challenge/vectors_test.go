@@ -123,7 +123,7 @@ func TestOllamaTokenRequests(t *testing.T) {
 			if got != v.URL {
 				t.Errorf("token request:\n got %s\nwant %s", got, v.URL)
 			}
-			if want := "GET," + got + "," + emptyHash; want != v.Signed {
+			if want := string(tokenText(got)); want != v.Signed {
 				t.Errorf("signed text:\n got %s\nwant %s", want, v.Signed)
 			}
 		})

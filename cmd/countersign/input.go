@@ -76,14 +76,14 @@ type secretSource struct {
 	read func() (string, error) // once, however often it is called; nil: nothing was given
 }
 
-func (s *secretSource) addFlags(a *app, flags *pflag.FlagSet, name, what string) {
-	flags.Func(name+"-file", "read "+what+" from `FILE`", func(path string) error {
+func (s *secretSource) addFlags(a *app, flags *pflag.FlagSet, name, secret string) {
+	flags.Func(name+"-file", "read "+secret+" from `FILE`", func(path string) error {
 		if path == "" {
 			return errors.New("it is empty: is the variable in it set?")
 		}
 		return s.set(func() (string, error) { return a.readSecretFile(path) })
 	})
-	flags.Func(name+"-fd", "read "+what+" from the open file descriptor `N`", func(text string) error {
+	flags.Func(name+"-fd", "read "+secret+" from the open file descriptor `N`", func(text string) error {
 		n, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
 			return errors.New("want the number of an open file descriptor")

@@ -60,7 +60,7 @@ func (l *lister) addStores(ctx context.Context) {
 		}
 		for _, info := range infos {
 			ref := scheme + ":" + info.Name
-			if mayAsk(scheme) {
+			if mayPrompt(scheme) {
 				l.add(ref, info, nil)
 				continue
 			}
@@ -78,8 +78,8 @@ func (l *lister) addStores(ctx context.Context) {
 func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 	for _, candidate := range choice.Candidates {
 		scheme, name, _ := strings.Cut(candidate.Ref, ":")
-		_, listed := l.keys[l.place(candidate.Ref)]
-		if listed || l.failed[scheme] != nil || mayAsk(scheme) {
+		_, listed := l.keys[l.canonical(candidate.Ref)]
+		if listed || l.failed[scheme] != nil || mayPrompt(scheme) {
 			continue
 		}
 		pub, err := l.look(ctx, candidate.Ref)
@@ -96,9 +96,9 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 	return nil
 }
 
-// mayAsk knows that the Keychain asks somebody before another program's item is
-// read, and does not tell beforehand.
-func mayAsk(scheme string) bool { return scheme == "keyring" && runtime.GOOS == "darwin" }
+// mayPrompt reports whether opening a key of scheme may prompt a person. The Keychain
+// of macOS does so before it reads an item of another program, without a warning.
+func mayPrompt(scheme string) bool { return scheme == "keyring" && runtime.GOOS == "darwin" }
 
 // look opens a key to learn its public half, and what keeps it from signing.
 func (l *lister) look(ctx context.Context, ref string) (ssh.PublicKey, error) {
@@ -125,11 +125,12 @@ func (l *lister) add(ref string, info signer.Info, err error) {
 	if err != nil {
 		key.Problem, key.Reason = problem(err), reason(err)
 	}
-	l.keys[l.place(ref)] = key
+	l.keys[l.canonical(ref)] = key
 }
 
-// place is the same for all references to a key: those of a file may differ.
-func (l *lister) place(ref string) string {
+// canonical returns one reference for all references to the same key, because those of
+// a file may differ.
+func (l *lister) canonical(ref string) string {
 	scheme, name, _ := strings.Cut(ref, ":")
 	if scheme != "file" {
 		return ref
