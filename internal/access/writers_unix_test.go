@@ -91,7 +91,7 @@ func TestCheckWriters(t *testing.T) {
 		{"an open directory far above", func(tr tree) { tr.dir("a/b/c", 0o700); tr.dir("a", 0o777); tr.file("a/b/c/file", 0o600) }, "a/b/c/file", "chmod go-w ROOT/a"},
 		{"a path to quote", func(tr tree) { tr.dir("a b", 0o777); tr.file("a b/file", 0o644) }, "a b/file", "chmod go-w 'ROOT/a b'"},
 		{"a sticky directory", func(tr tree) { tr.dir("a", 0o777|os.ModeSticky); tr.file("a/file", 0o600) }, "a/file", ""},
-		{"a file of another user", func(tr tree) { tr.file("file", 0o600); tr.giveAway("file") }, "file", "key file ROOT/file belongs to another user (uid 12345)"},
+		{"a file of another user", func(tr tree) { tr.file("file", 0o600); tr.giveAway("file") }, "file", "key file ROOT/file belongs to another user (uid 12345), who can replace key file ROOT/file: use a copy in a directory of your own"},
 		{"another user's file in a sticky directory", func(tr tree) { tr.dir("a", 0o777|os.ModeSticky); tr.file("a/file", 0o600); tr.giveAway("a/file") }, "a/file", "key file ROOT/a/file belongs"},
 		{"another user's directory in a sticky directory", func(tr tree) {
 			tr.dir("a", 0o777|os.ModeSticky)
@@ -297,7 +297,7 @@ func TestCheckWritersAsNobody(t *testing.T) {
 	}
 	if path := os.Getenv("COUNTERSIGN_TEST_FILE"); path != "" { // started by root
 		err := access.CheckWriters("key file", path)
-		if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), "mode 0777") || strings.Contains(told(err), "chmod") {
+		if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), "mode 0777") || !strings.Contains(told(err), "use a copy") {
 			t.Errorf("in root's open directory: %v", err)
 		}
 		tr.file("shared", 0o664) // the group nogroup is no private one

@@ -33,6 +33,12 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestQuote(t *testing.T) {
+	if got, want := printable.Quote("a\x1b[2J"), `"a\x1b[2J"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func FuzzText(f *testing.F) {
 	f.Add("\x1b]0;title\a \u202e \x80")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -89,12 +89,16 @@ func TestShortSecrets(t *testing.T) {
 		"cannot take Bearer SECRET...":                      "cannot take Bearer [removed]...",
 		`{"token":"secret","scope":"secretary"}`:            `{"token":"[removed]","scope":"secretary"}`,
 		"token=SECRET&x=%53ECRET":                           "token=[removed]",
+		"token=SECRE%54":                                    "token=[removed]",
+		"%SECRET":                                           "%[removed]",
+		"SECRET abc SECRET":                                 "[removed]",
+		"SECRET abcd SECRET":                                "[removed] abcd [removed]",
 		"secrets are not secretive":                         "secrets are not secretive",
 		"Bearer " + hex.EncodeToString([]byte("SECRET")):    "Bearer [removed]",
 		base64.StdEncoding.EncodeToString([]byte("SECRET")): "[removed]",
-		"s e c r e t":    "[removed]",
-		"s{e|c}r~e\x7ft": "[removed]",
-		"s[e/c:r@e`t":    "[removed]",
+		"s e c r e t":                                       "[removed]",
+		"s{e|c}r~e\x7ft":                                    "[removed]",
+		"s[e/c:r@e`t":                                       "[removed]",
 	} {
 		if got := Text(text, []string{"SECRET"}); got != want {
 			t.Errorf("%s becomes %s, want %s", text, got, want)
