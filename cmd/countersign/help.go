@@ -48,7 +48,14 @@ Variables and exit codes: countersign --help
 // completion keeps it.
 func (a *app) addBuiltins(root *cobra.Command) {
 	root.SetHelpTemplate(helpTemplate)
-	root.SetUsageTemplate(root.UsageTemplate() + topicList())
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		if err := usage(cmd); err != nil || cmd.HasParent() {
+			return err
+		}
+		_, err := io.WriteString(cmd.OutOrStderr(), topicList())
+		return err
+	})
 	root.SetHelpCommand(a.helpCmd())
 	root.InitDefaultVersionFlag()
 	root.InitDefaultHelpCmd()
@@ -116,10 +123,10 @@ func helpNames(root *cobra.Command, args []string) []string {
 // topicList returns the end of the usage of the root command.
 func topicList() string {
 	var b strings.Builder
-	b.WriteString("{{if not .HasParent}}\nTopics:\n")
+	b.WriteString("\nTopics:\n")
 	for _, topic := range help.Topics() {
 		fmt.Fprintf(&b, "  %-20s %s\n", topic.Name, topic.Title)
 	}
-	b.WriteString("\nUse \"countersign help TOPIC\" to read a topic.\n{{end}}")
+	b.WriteString("\nUse \"countersign help TOPIC\" to read a topic.\n")
 	return b.String()
 }
