@@ -188,7 +188,8 @@ func TestTerminalKeepsItsEcho(t *testing.T) {
 				terminal, program := terminaltest.Open(t)
 				defer program.Close()
 				before := terminaltest.State(t, terminal)
-				p := sitAt(t, terminal, program, os.Environ(), "sh", "-c", "exec "+line+" <"+sh.dir+"/message")
+				// A test that runs under nohup passes its ignored SIGHUP on.
+				p := sitAt(t, terminal, program, os.Environ(), "sh", "-c", "exec env --default-signal=HUP "+line+" <"+sh.dir+"/message")
 				p.await(command.prompt)
 				p.awaitHidden()
 				ending.end(p)
