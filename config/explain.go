@@ -152,3 +152,10 @@ func (c *chosen) String() string { return c.why }
 
 // Stale implements [signer.Staler].
 func (c *chosen) Stale() bool { return signer.IsStale(c.Signer) }
+
+func (c *chosen) Algorithms() []string { return signer.Algorithms(c.Signer) }
+
+// SignAlgorithm implements [signer.AlgorithmSigner].
+func (c *chosen) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	return signer.SignAlgorithm(ctx, c.Signer, msg, algorithm)
+}

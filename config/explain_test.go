@@ -3,6 +3,8 @@ package config_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -221,5 +223,29 @@ func TestChosen(t *testing.T) {
 	}
 	if s.(signer.Staler).Stale() {
 		t.Error("a key in memory is stale")
+	}
+}
+
+// The key of a configuration signs with each algorithm that it has.
+func TestChosenAlgorithms(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := signer.Mux{"file": signer.OpenFunc(func(context.Context, string) (signer.Signer, error) { return key, nil })}
+	s, _, err := choice("file:f").Open(t.Context(), stores)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(signer.Algorithms(key), signer.Algorithms(s)); diff != "" {
+		t.Errorf("Algorithms (-want +got):\n%s", diff)
+	}
+	sig, err := signer.SignAlgorithm(t.Context(), s, []byte("message"), "rsa-sha2-256")
+	if err != nil || sig.Format != "rsa-sha2-256" {
+		t.Errorf("got %v, %v", sig, err)
 	}
 }

@@ -100,6 +100,17 @@ func (o *only) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 	return o.signer.Sign(ctx, msg)
 }
 
+// SignAlgorithm implements [signer.AlgorithmSigner].
+func (o *only) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	if err := Check(msg, o.allowed...); err != nil {
+		return nil, err
+	}
+	return signer.SignAlgorithm(ctx, o.signer, msg, algorithm)
+}
+
+// Algorithms returns the algorithms of the signer that o limits.
+func (o *only) Algorithms() []string { return signer.Algorithms(o.signer) }
+
 // String returns the name that the signer gives itself, such as its reference.
 func (o *only) String() string { return fmt.Sprint(o.signer) }
 

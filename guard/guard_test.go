@@ -3,6 +3,8 @@ package guard_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -243,6 +245,29 @@ func TestOnly(t *testing.T) {
 	}
 	if _, err := guard.Only(counted).Sign(t.Context(), text); !errors.Is(err, guard.ErrPurpose) {
 		t.Errorf("with nothing allowed: %v", err)
+	}
+}
+
+func TestOnlySignAlgorithm(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &counter{Signer: key}
+	text := []byte("POST,/api/me?ts=1700000000")
+	for _, algorithm := range []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256} {
+		sig, err := signer.SignAlgorithm(t.Context(), guard.Only(key, guard.API), text, algorithm)
+		if err != nil || sig.Format != algorithm {
+			t.Errorf("%s: got %v, %v", algorithm, sig, err)
+		}
+		sig, err = signer.SignAlgorithm(t.Context(), guard.Only(counted, guard.Registry), text, algorithm)
+		if !errors.Is(err, guard.ErrPurpose) || sig != nil || counted.signatures > 0 {
+			t.Errorf("%s: got %v, %v, want ErrPurpose", algorithm, sig, err)
+		}
 	}
 }
 

@@ -164,28 +164,3 @@ func TestSignWithEndedContext(t *testing.T) {
 	_, err := signer.ToSSH(ctx, inner).Sign(rand.Reader, nil)
 	wantIs(t, err, context.Canceled)
 }
-
-func TestSSHAlgorithms(t *testing.T) {
-	for _, k := range kinds(t) {
-		t.Run(k.name, func(t *testing.T) {
-			s, err := signer.New(k.key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a := signer.ToSSH(t.Context(), s).(ssh.MultiAlgorithmSigner)
-			if got := a.Algorithms(); len(got) != 1 || got[0] != k.format {
-				t.Errorf("offers %q, want %q alone", got, k.format)
-			}
-			for _, algorithm := range []string{"", k.format} {
-				sig, err := a.SignWithAlgorithm(rand.Reader, nil, algorithm)
-				if err != nil || sig.Format != k.format {
-					t.Errorf("SignWithAlgorithm(%q): %v, %v", algorithm, sig, err)
-				}
-			}
-			for _, algorithm := range []string{ssh.KeyAlgoRSA, ssh.KeyAlgoRSASHA256, "none"} {
-				_, err := a.SignWithAlgorithm(rand.Reader, nil, algorithm)
-				wantIs(t, err, signer.ErrUnsupported)
-			}
-		})
-	}
-}

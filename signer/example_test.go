@@ -3,6 +3,8 @@ package signer_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log"
@@ -232,6 +234,45 @@ func ExampleFunc() {
 	fmt.Println(signature.Format, err)
 	// Output:
 	// ssh-ed25519 <nil>
+}
+
+// A format may require RSA with SHA-256.
+func ExampleSignAlgorithm() {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := signer.New(private)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signer.Algorithms(key))
+	signature, err := signer.SignAlgorithm(context.Background(), key, []byte("hello"), ssh.KeyAlgoRSASHA256)
+	fmt.Println(signature.Format, err)
+	// Output:
+	// [rsa-sha2-512 rsa-sha2-256]
+	// rsa-sha2-256 <nil>
+}
+
+// A key service that signs with each algorithm of an RSA key.
+func ExampleAlgorithmFunc() {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		log.Fatal(err)
+	}
+	remote, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	key := signer.AlgorithmFunc(remote.PublicKey(), func(_ context.Context, message []byte, algorithm string) (*ssh.Signature, error) {
+		// Here goes the call to the service.
+		return remote.(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, message, algorithm)
+	})
+	signature, err := key.SignAlgorithm(context.Background(), []byte("hello"), ssh.KeyAlgoRSASHA256)
+	fmt.Println(signature.Format, err)
+	// Output:
+	// rsa-sha2-256 <nil>
 }
 
 // A backend checks a name before it uses or prints it.

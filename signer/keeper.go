@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // A Keeper is a [Backend] that opens each key of another Backend once and
@@ -188,6 +190,13 @@ type keptSigner struct {
 }
 
 func (s *keptSigner) Unwrap() Signer { return s.Signer }
+
+func (s *keptSigner) Algorithms() []string { return Algorithms(s.Signer) }
+
+// SignAlgorithm implements [AlgorithmSigner].
+func (s *keptSigner) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	return SignAlgorithm(ctx, s.Signer, msg, algorithm)
+}
 
 // Stale implements [Staler].
 func (s *keptSigner) Stale() bool { return s.forgotten.Load() || IsStale(s.Signer) }

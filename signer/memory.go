@@ -29,42 +29,47 @@ func newSigner(key crypto.Signer) (Signer, error) {
 		return nil, err
 	}
 	sign := signWith(s)
-	return &closure{s.PublicKey(), func(_ context.Context, msg []byte) (*ssh.Signature, error) {
-		return sign(msg)
+	return &closure{s.PublicKey(), algorithmsOf(s.PublicKey()), func(_ context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+		return sign(msg, algorithm)
 	}}, nil
 }
 
-// signWith returns the way in which s signs. SHA-1, an ssh.Signer's default
-// for RSA, is never used (OpenSSH refuses it since 8.8).
-func signWith(s ssh.Signer) func(msg []byte) (*ssh.Signature, error) {
-	if s.PublicKey().Type() != ssh.KeyAlgoRSA {
-		return func(msg []byte) (*ssh.Signature, error) { return s.Sign(rand.Reader, msg) }
-	}
-	as, ok := s.(ssh.AlgorithmSigner)
-	if m, limited := s.(ssh.MultiAlgorithmSigner); limited {
-		ok = slices.Contains(m.Algorithms(), ssh.KeyAlgoRSASHA512)
-	}
-	if !ok {
-		return func([]byte) (*ssh.Signature, error) {
-			return nil, fmt.Errorf("%w: this RSA signer cannot use SHA-512", ErrUnsupported)
+// signWith returns the way in which s signs with an algorithm of [algorithmsOf].
+func signWith(s ssh.Signer) func(msg []byte, algorithm string) (*ssh.Signature, error) {
+	return func(msg []byte, algorithm string) (*ssh.Signature, error) {
+		if s.PublicKey().Type() != ssh.KeyAlgoRSA {
+			return s.Sign(rand.Reader, msg)
 		}
-	}
-	return func(msg []byte) (*ssh.Signature, error) {
-		return as.SignWithAlgorithm(rand.Reader, msg, ssh.KeyAlgoRSASHA512)
+		as, ok := s.(ssh.AlgorithmSigner)
+		if !ok {
+			return nil, fmt.Errorf("%w: this RSA signer uses SHA-1 only", ErrUnsupported)
+		}
+		return as.SignWithAlgorithm(rand.Reader, msg, algorithm)
 	}
 }
 
-// closure is a Signer whose key nothing can print: a function captures it.
+// closure is an AlgorithmSigner whose key nothing can print: a function captures
+// it. It signs with the algorithms of its key that are in the field algorithms.
 type closure struct {
-	pub  ssh.PublicKey
-	sign func(context.Context, []byte) (*ssh.Signature, error)
+	pub        ssh.PublicKey
+	algorithms []string
+	sign       func(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error)
 }
 
 func (c *closure) PublicKey() ssh.PublicKey { return c.pub }
 
+func (c *closure) Algorithms() []string { return slices.Clone(c.algorithms) }
+
 func (c *closure) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	return c.SignAlgorithm(ctx, msg, algorithmsOf(c.pub)[0])
+}
+
+func (c *closure) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.sign(ctx, msg)
+	if err := checkAlgorithm(c.algorithms, algorithm); err != nil {
+		return nil, err
+	}
+	return c.sign(ctx, msg, algorithm)
 }

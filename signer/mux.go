@@ -109,8 +109,18 @@ type named struct {
 
 func (n *named) PublicKey() ssh.PublicKey { return n.s.PublicKey() }
 
+func (n *named) Algorithms() []string { return Algorithms(n.s) }
+
 func (n *named) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-	sig, err := contain(func() (*ssh.Signature, error) { return n.s.Sign(ctx, msg) })
+	return n.explain(func() (*ssh.Signature, error) { return n.s.Sign(ctx, msg) })
+}
+
+func (n *named) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	return n.explain(func() (*ssh.Signature, error) { return SignAlgorithm(ctx, n.s, msg, algorithm) })
+}
+
+func (n *named) explain(sign func() (*ssh.Signature, error)) (*ssh.Signature, error) {
+	sig, err := contain(sign)
 	if err != nil {
 		return nil, Wrap("sign", n.ref, err)
 	}

@@ -127,11 +127,11 @@ func unlockLater(p parsed, passphrase PassphraseFunc) Signer {
 	unlocked := &Keeper{Backend: OpenFunc(func(ctx context.Context, _ string) (Signer, error) {
 		return p.signer(ctx, passphrase)
 	})}
-	return &closure{p.pub, func(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	return &closure{p.pub, algorithmsOf(p.pub), func(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
 		s, err := unlocked.Open(ctx, "")
 		if err != nil {
 			return nil, err
 		}
-		return s.Sign(ctx, msg)
+		return SignAlgorithm(ctx, s, msg, algorithm)
 	}}
 }

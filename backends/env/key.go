@@ -18,12 +18,16 @@ type key struct {
 
 var _ signer.Staler = (*key)(nil)
 
+func (k *key) Algorithms() []string { return signer.Algorithms(k.Signer) }
+
 func (k *key) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 	sig, err := k.Signer.Sign(ctx, msg)
-	if err != nil {
-		return nil, k.origin.explain(err)
-	}
-	return sig, nil
+	return sig, k.origin.explain(err)
+}
+
+func (k *key) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	sig, err := signer.SignAlgorithm(ctx, k.Signer, msg, algorithm)
+	return sig, k.origin.explain(err)
 }
 
 func (k *key) Stale() bool { return k.origin.stale() }

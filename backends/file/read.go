@@ -70,12 +70,23 @@ type fileSigner struct {
 
 func (f *fileSigner) PublicKey() ssh.PublicKey { return f.s.PublicKey() }
 
+func (f *fileSigner) Algorithms() []string { return signer.Algorithms(f.s) }
+
 func (f *fileSigner) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
 	sig, err := f.s.Sign(ctx, msg)
+	return sig, f.explain(err)
+}
+
+func (f *fileSigner) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	sig, err := signer.SignAlgorithm(ctx, f.s, msg, algorithm)
+	return sig, f.explain(err)
+}
+
+func (f *fileSigner) explain(err error) error {
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", printable.Text(f.path), err)
+		return fmt.Errorf("key file %s: %w", printable.Text(f.path), err)
 	}
-	return sig, nil
+	return nil
 }
 
 func (f *fileSigner) Stale() bool { return f.snapshot.Stale() }

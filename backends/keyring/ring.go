@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/99designs/keyring"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
@@ -108,6 +109,13 @@ func isNotJSON(err error) bool {
 type heldKey struct {
 	signer.Signer
 	private func(context.Context) (crypto.Signer, error)
+}
+
+func (k heldKey) Algorithms() []string { return signer.Algorithms(k.Signer) }
+
+// SignAlgorithm implements [signer.AlgorithmSigner].
+func (k heldKey) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	return signer.SignAlgorithm(ctx, k.Signer, msg, algorithm)
 }
 
 func (r ring) read(ctx context.Context, name string) (heldKey, error) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/countersign/countersign/signer"
+	"golang.org/x/crypto/ssh"
 )
 
 // Memory is a backend that keeps its keys in memory and has every ability. It is a
@@ -52,6 +53,13 @@ type memorySigner struct {
 }
 
 func (s *memorySigner) Stale() bool { return !s.isStored() }
+
+func (s *memorySigner) Algorithms() []string { return signer.Algorithms(s.Signer) }
+
+// SignAlgorithm implements [signer.AlgorithmSigner].
+func (s *memorySigner) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	return signer.SignAlgorithm(ctx, s.Signer, msg, algorithm)
+}
 
 func (m *Memory) has(name string, key *memoryKey) bool {
 	m.mu.Lock()

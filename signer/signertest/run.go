@@ -80,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"SignEd25519", checkSignEd25519},
 		{"SignECDSA", checkSignECDSA},
 		{"SignRSA", checkSignRSA},
+		{"SignAlgorithm", checkSignAlgorithm},
 		{"SignChangesNothing", checkSignChangesNothing},
 		{"SignAtOnce", checkSignAtOnce},
 		{"Generate", checkGenerate},
