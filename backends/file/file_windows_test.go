@@ -63,8 +63,8 @@ func TestWindowsAccess(t *testing.T) {
 				t.Fatalf("Open = %v, want ErrInsecure", err)
 			}
 			for _, want := range []string{path, `icacls "` + path, "*" + me + ":F", "*" + tt.other} {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("Open = %v, want %q in it", err, want)
+				if !strings.Contains(told(err), want) {
+					t.Errorf("Open = %s, want %q in it", told(err), want)
 				}
 			}
 		})

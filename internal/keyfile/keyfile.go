@@ -46,7 +46,7 @@ func open(path string) (*os.File, fs.FileInfo, error) {
 	if err := checkRegular(path, info); err != nil {
 		return nil, nil, err
 	}
-	f, err := os.Open(path)
+	f, err := openShared(path)
 	if err != nil {
 		return nil, nil, explain(err)
 	}

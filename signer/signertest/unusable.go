@@ -107,18 +107,21 @@ func (s *store) rewriting(change func([]byte, crypto.Signer) []byte) func(*testi
 	}
 }
 
-// rewrite puts a new file in the place of a file, because the store may have
-// write-protected the old file.
+// rewrite changes the content of a file and keeps its permissions. If the store has
+// write-protected the file, rewrite puts a new file in its place.
 func rewrite(t *testing.T, path string, data []byte) {
 	t.Helper()
 	info, err := os.Stat(path)
-	if err == nil {
-		err = os.Remove(path)
-	}
-	if err == nil {
-		err = os.WriteFile(path, data, info.Mode().Perm())
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	if os.WriteFile(path, data, info.Mode().Perm()) == nil {
+		return
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, info.Mode().Perm()); err != nil {
 		t.Fatal(err)
 	}
 }
