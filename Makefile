@@ -9,9 +9,9 @@ FUZZTIME    := 20000x
 
 BUILDFLAGS  ?= -trimpath
 PREFIX      ?= /usr/local
-SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -o -path './docs/*.md')
+SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -not -path './gate/*' -o -path './docs/*.md')
 
-.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test mutants
+.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test gate-test mutants
 
 all: test
 
@@ -89,6 +89,10 @@ uninstall:
 # docs/performance.md and .svg.
 bench:
 	cd bench && go run .
+
+# The server side, a module of its own.
+gate-test:
+	cd gate && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
 
 bench-test:
 	cd bench && go vet ./... && go test ./...
