@@ -2,9 +2,12 @@ package signer_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log"
@@ -450,4 +453,44 @@ func ExampleIsStale() {
 	// Output:
 	// false
 	// true
+}
+
+// A key that stays in its store signs a request for a certificate.
+func ExampleToCrypto() {
+	ctx := context.Background()
+	key, err := readKey(ctx, "testdata/id_ed25519") // or a key of an agent
+	if err != nil {
+		log.Fatal(err)
+	}
+	k, err := signer.ToCrypto(ctx, key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "ann"},
+	}, k)
+	if err != nil {
+		log.Fatal(err)
+	}
+	request, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(request.SignatureAlgorithm, request.CheckSignature())
+	// Output:
+	// Ed25519 <nil>
+}
+
+// FromCrypto takes a key from a library that has a crypto.Signer, such as that of a
+// cloud's key service.
+func ExampleFromCrypto() {
+	var k crypto.Signer = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	key, err := signer.FromCrypto(k)
+	if err != nil {
+		log.Fatal(err)
+	}
+	signature, err := key.Sign(context.Background(), []byte("hello"))
+	fmt.Println(signature.Format, err)
+	// Output:
+	// ssh-ed25519 <nil>
 }
