@@ -11,12 +11,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v7"
 
+	"github.com/countersign/countersign/internal/retryafter"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -210,7 +210,7 @@ func (x *exchange) refusal(resp *http.Response, body []byte) *Error {
 				ErrRejected, now.Add(e.Skew).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), maxCorrection)
 		}
 	case s == http.StatusTooManyRequests, s >= 500:
-		e.temporary, e.after = true, retryAfter(resp.Header, now)
+		e.temporary, e.after = true, retryafter.Delay(resp.Header, now)
 	case s >= 300 && s < 400:
 		e.Err = fmt.Errorf("%w: a token endpoint may not redirect", ErrReply)
 	}
@@ -227,25 +227,6 @@ func skew(header http.Header, now time.Time) time.Duration {
 		return d
 	}
 	return 0
-}
-
-// retryAfter reads Retry-After in both forms (RFC 9110, section 10.2.3): seconds, and
-// a date, which counts from the server's own Date.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	const most = 1 << 31 // seconds, as in section 1.2.2 of RFC 9111
-	value := header.Get("Retry-After")
-	seconds, err := strconv.ParseUint(value, 10, 64)
-	if err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(min(seconds, most)) * time.Second // the largest number if it is out of range
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(header.Get("Date")); err == nil {
-		now = date
-	}
-	return max(at.Sub(now), 0)
 }
 
 // withoutURL removes the URL that http.Client adds: it holds a nonce and is long,

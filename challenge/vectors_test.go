@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ type vector struct {
 	Signed        string `json:"signed_string"`
 	Authorization string
 	Prefix        string `json:"auth_prefix"`
-	Extra         struct{ URL string }
+	Extra         struct{ URL, Hostname string }
 }
 
 func loadVectors(t testing.TB) (vectors, signer.Signer) {
@@ -63,6 +64,15 @@ func loadVectors(t testing.TB) (vectors, signer.Signer) {
 		t.Fatal(err)
 	}
 	return v, key
+}
+
+func (v vectors) vector(t *testing.T, name string) vector {
+	t.Helper()
+	i := slices.IndexFunc(v.Vectors, func(v vector) bool { return v.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no vector %q", name)
+	}
+	return v.Vectors[i]
 }
 
 func TestOllamaSignatures(t *testing.T) {

@@ -270,20 +270,61 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 //
 // An error does not repeat base, because base may hold a password.
 func SignInURL(base string, key ssh.PublicKey, name string) (string, error) {
+	return signInURL(base, key, "name="+escape(name), "")
+}
+
+// AppSignInURL returns the address that Ollama's desktop app opens: that of [SignInURL]
+// with a space in name written as "+", and with "&launch=true", which makes the page
+// start Ollama's app afterwards.
+//
+// Source: Ollama's app/auth/connect.go, BuildConnectURL.
+func AppSignInURL(base string, key ssh.PublicKey, name string) (string, error) {
+	return signInURL(base, key, "name="+url.QueryEscape(name), "&launch=true")
+}
+
+func signInURL(base string, key ssh.PublicKey, name, launch string) (string, error) {
+	u, err := serverURL(base)
+	if err != nil {
+		return "", err
+	}
+	u = u.JoinPath("connect")
+	u.RawQuery = name + "&key=" + encodeLine(key) + launch
+	return u.String(), nil
+}
+
+// serverURL reads the URL of a server that has accounts.
+func serverURL(base string) (*url.URL, error) {
 	u, err := url.Parse(base)
 	switch {
 	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return "", errors.New("the sign-in page's base is no http or https URL with a host: give one such as https://ollama.com")
+		return nil, errors.New("the sign-in page's base is no http or https URL with a host: give one such as https://ollama.com")
 	case u.User != nil:
-		return "", errors.New("the sign-in page's base holds a user name or password: leave it out")
+		return nil, errors.New("the sign-in page's base holds a user name or password: leave it out")
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return "", errors.New(`the sign-in page's base holds a query or a fragment: end it before the "?" or "#"`)
+		return nil, errors.New(`the sign-in page's base holds a query or a fragment: end it before the "?" or "#"`)
 	}
-	u = u.JoinPath("connect")
-	u.RawQuery = "name=" + escape(name) + "&key=" + base64.RawURLEncoding.EncodeToString([]byte(signer.AuthorizedKey(key)))
-	return u.String(), nil
+	return u, nil
+}
+
+// encodeLine returns the key as the sign-in page and the API have it in their URLs.
+func encodeLine(key ssh.PublicKey) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(signer.AuthorizedKey(key)))
 }
 
 // escape writes a space as %20, as Ollama's server does. The server's own function,
 // url.PathEscape, leaves "&" and "+" unescaped, which a query must not contain.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+// Section: Sign-out
+
+// SignOutURL returns the URL that a signed DELETE request removes key from its account
+// with: "<base>/api/user/keys/<key>". The base and the errors are those of [SignInURL].
+//
+// Source: Ollama's api/client.go, Disconnect.
+func SignOutURL(base string, key ssh.PublicKey) (string, error) {
+	u, err := serverURL(base)
+	if err != nil {
+		return "", err
+	}
+	return u.JoinPath("api/user/keys", encodeLine(key)).String(), nil
+}

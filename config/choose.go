@@ -20,6 +20,7 @@ type Level string
 // The levels, the strongest first.
 const (
 	FromFlag     Level = "flag"     // --key
+	FromProgram  Level = "program"  // the program's own key
 	FromVariable Level = "variable" // COUNTERSIGN_KEY
 	FromRegistry Level = "registry" // the file's section for the registry
 	FromPlatform Level = "platform" // the file's section for the platform
@@ -40,6 +41,8 @@ func (s Source) String() string {
 	switch s.Level {
 	case FromFlag:
 		return "--key"
+	case FromProgram:
+		return "the program"
 	case FromVariable:
 		return keyVariable
 	case FromBuiltIn:
@@ -64,6 +67,7 @@ var builtIn = []string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed
 // machine's.
 type Query struct {
 	Flag         string              // what --key says; "" if it was not given
+	Program      string              // the program's own key; "" if it leaves the choice to the user
 	Getenv       func(string) string // the environment; nil means an empty one
 	GOOS, GOARCH string
 	Registry     *url.URL // a URL of the registry; nil if it does not matter
@@ -80,8 +84,8 @@ type Choice struct {
 	Registry   string // its origin, or "" if none was asked for
 	Candidates []Candidate
 
-	// Binding: the one candidate was asked for by flag or variable. If it cannot
-	// be opened, that is the answer.
+	// Binding: the one candidate was asked for by flag, program or variable. If it
+	// cannot be opened, that is the answer.
 	Binding bool
 }
 
@@ -116,6 +120,9 @@ func (c *Config) Choose(q Query) Choice {
 func (q Query) asked() (Candidate, bool) {
 	if q.Flag != "" {
 		return Candidate{q.Flag, Source{Level: FromFlag}}, true
+	}
+	if q.Program != "" {
+		return Candidate{q.Program, Source{Level: FromProgram}}, true
 	}
 	if q.Getenv == nil {
 		return Candidate{}, false

@@ -46,6 +46,9 @@ type Tried struct {
 	Source  Source  `json:"source"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"` // why it was not taken
+
+	// Err is the error of the key's store; nil if the key was taken. Reason is its text.
+	Err error `json:"-"`
 }
 
 // String returns one line for each candidate that was tried.
@@ -109,7 +112,7 @@ func tried(c Candidate, err error) Tried {
 			e.Ref = ""
 		}
 	}
-	return Tried{Ref: e.Ref, Source: c.Source, Outcome: PassedOver, Reason: e.Err.Error()}
+	return Tried{Ref: e.Ref, Source: c.Source, Outcome: PassedOver, Reason: e.Err.Error(), Err: e.Err}
 }
 
 // order returns the text of Explanation.Order.

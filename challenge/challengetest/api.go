@@ -10,10 +10,15 @@ import (
 	"github.com/countersign/countersign/challenge"
 )
 
+// keysPath is the path of the keys of an account. A key follows as the sign-in page has
+// it.
+const keysPath = "/api/user/keys/"
+
 // serveAPI answers signed requests as Ollama's API does. The signed text is
 // METHOD,request URI; ts is in the query; Authorization holds the signature, with or
 // without "Bearer " before it. The reply has the user's name, as the reply of
-// /api/me, and the fingerprint of the key.
+// /api/me, and the fingerprint of the key. DELETE of a key removes it from the keys that
+// the sign-in page added, as Ollama's clients sign out.
 func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 	auth := req.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(auth, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -25,6 +30,10 @@ func (r *Registry) serveAPI(w http.ResponseWriter, req *http.Request) {
 	}
 	if refused != nil {
 		refused.write(w)
+		return
+	}
+	if encoded, ok := strings.CutPrefix(req.URL.EscapedPath(), keysPath); ok && req.Method == http.MethodDelete {
+		r.serveDisconnect(w, encoded)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"name": user, "fingerprint": ssh.FingerprintSHA256(key)})

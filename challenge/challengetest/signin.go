@@ -33,6 +33,12 @@ func (c *connected) add(key ssh.PublicKey) {
 	c.keys[string(key.Marshal())] = true
 }
 
+func (c *connected) remove(key ssh.PublicKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, string(key.Marshal()))
+}
+
 func (c *connected) has(key ssh.PublicKey) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,6 +89,16 @@ func (r *Registry) serveSignIn(w http.ResponseWriter, req *http.Request) {
 		Name, Fingerprint string
 		Done              bool
 	}{query.Get("name"), ssh.FingerprintSHA256(key), done})
+}
+
+func (r *Registry) serveDisconnect(w http.ResponseWriter, encoded string) {
+	key, err := parseKey(encoded)
+	if err != nil {
+		refuse(http.StatusBadRequest, "BAD_REQUEST", "the key in the path is malformed: "+err.Error()).write(w)
+		return
+	}
+	r.connected.remove(key)
+	w.WriteHeader(http.StatusOK)
 }
 
 func parseKey(text string) (ssh.PublicKey, error) {

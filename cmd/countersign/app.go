@@ -74,7 +74,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
-		a.connectCmd(), a.doctorCmd(),
+		a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)
 	a.help = &checkedWriter{Writer: a.stdout}

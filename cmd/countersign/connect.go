@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
-	"time"
 
-	"github.com/cenkalti/backoff/v7"
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/terminal"
-	"github.com/countersign/countersign/ollama"
+	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signin"
 )
 
 // signInServer is where Ollama's accounts are.
@@ -61,27 +60,50 @@ func serverURL(text string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) error {
-	client, err := a.client()
+func (a *app) disconnectCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "disconnect [URL]",
+		Short: "Remove the key from its account",
+		Long: `Ask the server to remove the key from its account, as "ollama signout" does. URL is
+the server's, ` + signInServer + ` if it is left out. The key itself stays in its store:
+countersign connect connects it again.`,
+		Example: "  countersign disconnect\n  countersign disconnect --key keyring:ollama",
+		Args:    checkArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			server, err := serverURL(append(args, signInServer)[0])
+			if err != nil {
+				return err
+			}
+			return a.disconnect(cmd.Context(), server)
+		},
+	}
+}
+
+// signIn returns the client for the accounts of server, and the key for it.
+func (a *app) signIn(ctx context.Context, server *url.URL) (*signin.Client, signer.Signer, error) {
+	c, keys, err := a.load()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	origin, err := challenge.OriginOf(server)
 	if err != nil {
-		return usageError{err}
+		return nil, nil, usageError{err}
 	}
-	if err := client.Policy.CheckPlain(origin); err != nil {
-		return err
+	if err := c.Policy().CheckPlain(origin); err != nil {
+		return nil, nil, err
 	}
-	key, err := client.Key(ctx, origin)
+	query := config.Here(a.key)
+	query.Registry = server
+	key, _, err := c.Choose(query).Open(ctx, keys)
+	return &signin.Client{Server: origin, Config: c, Keys: keys.Mux()}, key, err
+}
+
+func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) error {
+	client, key, err := a.signIn(ctx, server)
 	if err != nil {
 		return err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	page, err := ollama.SignInURL(server.String(), key.PublicKey(), host)
+	page, err := client.Page(key)
 	if err != nil {
 		return err
 	}
@@ -89,45 +111,39 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 		_, err := fmt.Fprintln(a.stdout, page)
 		return err
 	}
-	return a.waitForUser(ctx, newAccount(origin, key), ssh.FingerprintSHA256(key.PublicKey()), page, browse)
-}
-
-// waitForUser shows page, unless the key is accepted already, and asks until it
-// is. Only a server that has answered once is forgiven a failure.
-func (a *app) waitForUser(ctx context.Context, acc account, fingerprint, page string, browse bool) error {
-	waiting := &terminal.Progress{Out: a.notes(), Text: a.safe(fmt.Sprintf("waiting until %s accepts %s", acc.server, fingerprint))}
-	shown := false
+	fingerprint := ssh.FingerprintSHA256(key.PublicKey())
+	waiting := &terminal.Progress{Out: a.notes(), Text: a.safe(fmt.Sprintf("waiting until %s accepts %s", client.Server, fingerprint))}
 	var last error
-	ask := func() (string, error) {
-		name, temporary, err := acc.user(ctx)
-		if ctx.Err() == nil {
-			last = err
-		}
-		if err != nil && !errors.Is(err, errNotAccepted) && !(shown && temporary) {
-			err = backoff.Permanent(err)
-		}
-		return name, err
-	}
-	again := func(error, time.Duration) {
-		if !shown {
-			shown = true
+	account, err := client.Wait(ctx, key, func(p signin.Progress) {
+		if last == nil {
 			a.show(page, browse)
 		}
+		last = p.Err
 		waiting.Show()
-	}
-	name, err := backoff.Retry(ctx, ask, backoff.WithBackOff(pollInterval()), backoff.WithNotify(again), backoff.WithMaxElapsedTime(0))
+	})
 	waiting.End()
 	switch {
 	case err != nil && ctx.Err() != nil && last != nil:
 		return fmt.Errorf("stopped waiting, %s: %w; run this again to go on", a.why(ctx), last)
 	case err != nil:
-		return backoff.AsRetryError(err).LastErr
+		return err
 	}
 	done := "connected"
-	if !shown {
+	if last == nil {
 		done = "already connected"
 	}
-	return a.print("%s to %s as %s: %s\n", done, acc.server, printable.Quote(name), fingerprint)
+	return a.print("%s to %s as %s: %s\n", done, client.Server, printable.Quote(account.Name), fingerprint)
+}
+
+func (a *app) disconnect(ctx context.Context, server *url.URL) error {
+	client, key, err := a.signIn(ctx, server)
+	if err != nil {
+		return err
+	}
+	if err := client.SignOut(ctx, key); err != nil {
+		return err
+	}
+	return a.print("disconnected from %s: %s\n", client.Server, ssh.FingerprintSHA256(key.PublicKey()))
 }
 
 // why tells what ended ctx.
@@ -144,9 +160,4 @@ func (a *app) show(page string, browse bool) {
 	if browse && terminal.CanBrowse(a.stdout, a.stderr) {
 		terminal.OpenBrowser(page, func(err error) { a.note("\nno browser opens (%v): open the address above\n", err) })
 	}
-}
-
-// pollInterval grows: who is not done at once has to sign in first.
-func pollInterval() backoff.BackOff {
-	return &backoff.ExponentialBackOff{InitialInterval: 2 * time.Second, Multiplier: 1.1, MaxInterval: 10 * time.Second}
 }

@@ -125,7 +125,7 @@ func requestContent(ctx context.Context, client *http.Client, target string, hea
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, statusError(resp)
+	return nil, httpclient.StatusError(resp)
 }
 
 // getURL sends a GET to a URL that a person typed.
@@ -175,16 +175,3 @@ func parseURL(target string) (*url.URL, error) {
 
 // hostName matches localhost and names with a dot, with or without a port.
 var hostName = regexp.MustCompile(`^(localhost|[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+)(:[0-9]+)?$`)
-
-// statusError returns the error for a reply without the content: the status and the
-// server's message.
-func statusError(resp *http.Response) error {
-	err := errors.New(httpclient.Answer(resp))
-	if text := challenge.ServerText(resp); text != "" {
-		err = fmt.Errorf("%w: %s", err, printable.Quote(text))
-	}
-	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		return fmt.Errorf("%w: %w", challenge.ErrRejected, err)
-	}
-	return err
-}

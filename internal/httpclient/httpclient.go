@@ -5,11 +5,13 @@ package httpclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/download"
 	"github.com/countersign/countersign/internal/printable"
 )
@@ -66,4 +68,17 @@ func Authenticate(resp *http.Response) string {
 		return "there is no field WWW-Authenticate"
 	}
 	return "WWW-Authenticate is " + printable.Quote(strings.Join(values, ", "))
+}
+
+// StatusError returns the error for a reply without the content: the status and the
+// server's message.
+func StatusError(resp *http.Response) error {
+	err := errors.New(Answer(resp))
+	if text := challenge.ServerText(resp); text != "" {
+		err = fmt.Errorf("%w: %s", err, printable.Quote(text))
+	}
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", challenge.ErrRejected, err)
+	}
+	return err
 }
