@@ -33,8 +33,9 @@ type Explanation struct {
 	Fingerprint string  `json:"fingerprint,omitempty"`
 	PublicKey   string  `json:"public_key,omitempty"` // as in authorized_keys; "" if no key was taken
 
-	// Order tells why these candidates and no others were tried; "" if a key was
-	// taken. The error of [Choice.Open] has it as its last line.
+	// Order tells why these candidates and no others were tried: "--key asks for this key and no other".
+	// It is "" if a key was taken, or if nothing is configured. The error of
+	// [Choice.Open] ends with it, in parentheses.
 	Order string `json:"-"`
 }
 
@@ -82,8 +83,10 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 		if last := len(e.Tried) - 1; last >= 0 && (c.Binding || !errors.Is(err, signer.ErrNotFound)) {
 			e.Tried[last].Outcome = Failed
 		}
-		e.Order = c.order(err)
-		return nil, e, c.withHint(fmt.Errorf("%w\n  %s", err, e.Order))
+		if e.Order = c.order(); e.Order != "" {
+			err = fmt.Errorf("%w (%s)", err, e.Order)
+		}
+		return nil, e, c.withHint(err)
 	}
 	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
 	e.PublicKey = signer.AuthorizedKey(s.PublicKey())
@@ -116,33 +119,27 @@ func tried(c Candidate, err error) Tried {
 }
 
 // order returns the text of Explanation.Order.
-func (c Choice) order(err error) string {
-	if len(c.Candidates) == 0 {
-		return "no key was named"
-	}
-	source := c.Candidates[0].Source
+func (c Choice) order() string {
 	switch {
+	case len(c.Candidates) == 0:
+		return "no key was named"
 	case c.Binding:
-		return fmt.Sprintf("%s asks for this key, so nothing else was tried", source)
-	case c.noneConfigured(err):
-		return "no other key is configured"
+		return fmt.Sprintf("%s asks for this key and no other", c.Candidates[0].Source)
+	case c.Candidates[0].Source.Level == FromBuiltIn:
+		return ""
 	}
-	return fmt.Sprintf("the keys and their order are from %s", source)
+	return fmt.Sprintf("the keys are from %s", c.Candidates[0].Source)
 }
 
 // withHint adds the way to name a key if no key is there and none is configured.
 func (c Choice) withHint(err error) error {
-	if !c.noneConfigured(err) {
+	if len(c.Candidates) == 0 || c.Candidates[0].Source.Level != FromBuiltIn || !errors.Is(err, signer.ErrNotFound) {
 		return err
 	}
 	return signer.WithHint(err, signer.Hint{
 		Do:  "name a key in " + keyVariable + " or in a configuration file",
 		See: "configuration",
 	})
-}
-
-func (c Choice) noneConfigured(err error) bool {
-	return len(c.Candidates) > 0 && c.Candidates[0].Source.Level == FromBuiltIn && errors.Is(err, signer.ErrNotFound)
 }
 
 // chosen is a signer that knows why it is used.

@@ -75,24 +75,18 @@ func TestOpen(t *testing.T) {
 		},
 		{
 			"locked ends the search", choice("env:K", "locked:l", "file:f"), signer.ErrLocked,
-			"open locked:l: key is locked\n" +
-				"  passed over: open env:K: key not found: no such variable\n" +
-				"  the keys and their order are from c.toml:7",
+			"open locked:l: key is locked; passed over: env:K (the keys are from c.toml:7)",
 			"env:K, from c.toml:7: passed over: key not found: no such variable\n" +
 				"locked:l, from c.toml:7: failed: key is locked",
 		},
 		{
 			"a store without an answer ends the search", choice("slow:s", "file:f"), context.DeadlineExceeded,
-			"open slow:s: key store unavailable: context deadline exceeded\n" +
-				"  the keys and their order are from c.toml:7",
+			"open slow:s: key store unavailable: context deadline exceeded (the keys are from c.toml:7)",
 			"slow:s, from c.toml:7: failed: key store unavailable: context deadline exceeded",
 		},
 		{
 			"none", choice("env:K", "keyring:k"), signer.ErrNotFound,
-			"key not found: tried 2 references\n" +
-				"  passed over: open env:K: key not found: no such variable\n" +
-				"  passed over: open keyring:k: key store unavailable: no bus\n" +
-				"  the keys and their order are from c.toml:7",
+			"key not found: tried env:K, keyring:k (unavailable) (the keys are from c.toml:7)",
 			"env:K, from c.toml:7: passed over: key not found: no such variable\n" +
 				"keyring:k, from c.toml:7: passed over: key store unavailable: no bus",
 		},
@@ -102,25 +96,25 @@ func TestOpen(t *testing.T) {
 		},
 		{
 			"asked for and not there", asked("env:K"), signer.ErrNotFound,
-			"open env:K: key not found: no such variable\n  --key asks for this key, so nothing else was tried",
+			"open env:K: key not found: no such variable (--key asks for this key and no other)",
 			"env:K, from --key: failed: key not found: no such variable",
 		},
 		{
 			"asked for in a store that is not there", asked("keyring:k"), signer.ErrUnavailable,
-			"open keyring:k: key store unavailable: no bus\n  --key asks for this key, so nothing else was tried",
+			"open keyring:k: key store unavailable: no bus (--key asks for this key and no other)",
 			"keyring:k, from --key: failed: key store unavailable: no bus",
 		},
 		{
 			"nothing to try",
 			config.Choice{},
 			signer.ErrNotFound,
-			"key not found: no references to try\n  no key was named", "",
+			"key not found: no references to try (no key was named)", "",
 		},
 		{
 			"asked for nothing",
 			config.Choice{Binding: true},
 			signer.ErrNotFound,
-			"key not found: no references to try\n  no key was named", "",
+			"key not found: no references to try (no key was named)", "",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

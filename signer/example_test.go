@@ -190,9 +190,7 @@ func ExampleFirst() {
 	fmt.Println(err)
 	// Output:
 	// home:alice <nil>
-	// key not found: tried 2 references
-	//   passed over: open work:bob: key not found
-	//   passed over: open home:bob: key not found
+	// key not found: tried work:bob, home:bob
 }
 
 // A long-lived program opens its key when it first needs it, and opens it once.
@@ -372,16 +370,16 @@ func ExampleIsAbsent() {
 func ExampleSearchError() {
 	keys := signer.Mux{"work": new(store), "home": new(store)}
 	_, err := signer.First(context.Background(), keys, "work:bob", "home:bob")
+	fmt.Println(err)
 	if search, ok := errors.AsType[*signer.SearchError](err); ok {
-		fmt.Println(search.Err)
 		for _, passed := range search.Passed {
-			fmt.Println(passed.Ref)
+			fmt.Println("passed over:", passed.Err)
 		}
 	}
 	// Output:
-	// key not found: tried 2 references
-	// work:bob
-	// home:bob
+	// key not found: tried work:bob, home:bob
+	// passed over: open work:bob: key not found
+	// passed over: open home:bob: key not found
 }
 
 // An error tells people and programs the reference and the cause.
@@ -405,7 +403,7 @@ func ExampleError() {
 		fmt.Println("could not", failed.Op, "with", failed.Ref)
 	}
 	// Output:
-	// sign vault:alice: key is locked: it has a passphrase and nobody is there to give it
+	// sign vault:alice: key is locked: it has a passphrase, and nobody was asked for it
 	// locked: true
 	// could not sign with vault:alice
 }

@@ -25,22 +25,15 @@ func First(ctx context.Context, b Backend, refs ...string) (Signer, error) {
 		if !IsAbsent(err) {
 			return nil, &SearchError{err, passed}
 		}
-		passed = append(passed, PassedOver{ref, err})
-		if err := ctx.Err(); err != nil {
-			return nil, &SearchError{err, passed} // a backend without time may call it "not found"
+		if end := ctx.Err(); end != nil { // a backend without time may call it "not found"
+			return nil, &SearchError{fmt.Errorf("%w: %v", end, err), passed}
 		}
+		passed = append(passed, PassedOver{ref, err})
 	}
-	return nil, &SearchError{notFoundAmong(len(refs)), passed}
-}
-
-func notFoundAmong(refs int) error {
-	switch refs {
-	case 0:
-		return fmt.Errorf("%w: no references to try", ErrNotFound)
-	case 1:
-		return fmt.Errorf("%w: tried 1 reference", ErrNotFound)
+	if len(refs) == 0 {
+		return nil, &SearchError{Err: fmt.Errorf("%w: no references to try", ErrNotFound)}
 	}
-	return fmt.Errorf("%w: tried %d references", ErrNotFound, refs)
+	return nil, &SearchError{ErrNotFound, passed}
 }
 
 // IsAbsent reports whether err says that the key is not there: ErrNotFound or
@@ -71,14 +64,37 @@ type PassedOver struct {
 	Err error // why
 }
 
-// Error returns the text of Err and one line for each reference in Passed.
-func (e *SearchError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Err.Error())
-	for _, p := range e.Passed {
-		b.WriteString("\n  passed over: " + p.Err.Error())
+// String returns the reference, and the reason in short if it is more than a missing
+// key: "keyring:ollama (unavailable)". An error in the tree of Err that has a method
+// "Brief() string" gives its own short reason.
+func (p PassedOver) String() string {
+	if b, ok := errors.AsType[interface {
+		error
+		Brief() string
+	}](p.Err); ok {
+		return p.Ref + " (" + b.Brief() + ")"
 	}
-	return b.String()
+	if errors.Is(p.Err, ErrUnavailable) {
+		return p.Ref + " (unavailable)"
+	}
+	return p.Ref
+}
+
+// Error returns the text of Err and, in short, the references in Passed. Their
+// errors have the details.
+func (e *SearchError) Error() string {
+	if len(e.Passed) == 0 {
+		return e.Err.Error()
+	}
+	var passed []string
+	for _, p := range e.Passed {
+		passed = append(passed, p.String())
+	}
+	text := "; passed over: "
+	if e.Err == ErrNotFound { // itself: no other error ended the search
+		text = ": tried "
+	}
+	return e.Err.Error() + text + strings.Join(passed, ", ")
 }
 
 // Unwrap returns Err.

@@ -145,22 +145,17 @@ func TestFirstListsAllReasons(t *testing.T) {
 		{
 			[]string{"env:K", "keyring:k"},
 			signer.ErrNotFound,
-			"key not found: tried 2 references\n" +
-				"  passed over: open env:K: key not found\n" +
-				"  passed over: open keyring:k: key store unavailable: no bus",
+			"key not found: tried env:K, keyring:k (unavailable)",
 		},
 		{
 			[]string{"env:K", "keyring:k", "file:f"},
 			signer.ErrInsecure,
-			"open file:f: key is not protected: mode 0644\n" +
-				"  passed over: open env:K: key not found\n" +
-				"  passed over: open keyring:k: key store unavailable: no bus",
+			"open file:f: key is not protected: mode 0644; passed over: env:K, keyring:k (unavailable)",
 		},
 		{
 			[]string{"env:K"},
 			signer.ErrNotFound,
-			"key not found: tried 1 reference\n" +
-				"  passed over: open env:K: key not found",
+			"key not found: tried env:K",
 		},
 		{nil, signer.ErrNotFound, "key not found: no references to try"},
 	}

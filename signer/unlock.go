@@ -99,7 +99,7 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 
 func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, error) {
 	if passphrase == nil {
-		return nil, fmt.Errorf("%w: it has a passphrase and nobody is there to give it", ErrLocked)
+		return nil, fmt.Errorf("%w: it has a passphrase, and nobody was asked for it", ErrLocked)
 	}
 	if !MayPrompt(ctx) {
 		return nil, fmt.Errorf("%w: it has a passphrase, which work in the background does not ask for", ErrLocked)

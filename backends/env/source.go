@@ -100,12 +100,24 @@ func (b *Backend) find(name string, empty emptyVariables) (source, error) {
 	switch {
 	case !errors.Is(err, signer.ErrNotFound):
 	case isSet:
-		err = fmt.Errorf("%w: set but empty: %s", signer.ErrNotFound, name)
+		err = signer.WithHint(emptyError(name), setVariable(name))
 	case hasFile:
-		err = fmt.Errorf("%w: set but empty: %s", signer.ErrNotFound, pointer)
+		err = signer.WithHint(emptyError(pointer), setVariable(name))
 	}
 	return src, err
 }
+
+// An emptyError is the error for the empty variable of that name.
+type emptyError string
+
+func (e emptyError) Error() string {
+	return signer.ErrNotFound.Error() + ": set but empty: " + string(e)
+}
+
+// Brief gives [signer.PassedOver] the reason in short.
+func (e emptyError) Brief() string { return "set but empty" }
+
+func (e emptyError) Unwrap() error { return signer.ErrNotFound }
 
 func (b *Backend) lookup(variable string) (value string, ok bool, err error) {
 	b.mu.Lock()
@@ -161,16 +173,22 @@ func pointed(pointer, path string) (source, error) {
 func credential(name string) (source, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY") // systemd.exec(5)
 	if dir == "" {
-		return source{}, fmt.Errorf("%w: none of %s, %s_FILE and CREDENTIALS_DIRECTORY is set", signer.ErrNotFound, name, name)
+		err := fmt.Errorf("%w: none of %s, %s_FILE and CREDENTIALS_DIRECTORY is set", signer.ErrNotFound, name, name)
+		return source{}, signer.WithHint(err, setVariable(name))
 	}
 	if !filepath.IsAbs(dir) {
 		return source{}, errors.New("CREDENTIALS_DIRECTORY is not an absolute path")
 	}
 	src, err := read("credential "+name, filepath.Join(dir, name))
 	if errors.Is(err, signer.ErrNotFound) {
-		return source{}, fmt.Errorf("%w: neither %s nor %s_FILE is set, and CREDENTIALS_DIRECTORY (%s) has no %s", signer.ErrNotFound, name, name, printable.Text(dir), name)
+		err = fmt.Errorf("%w: neither %s nor %s_FILE is set, and CREDENTIALS_DIRECTORY (%s) has no %s", signer.ErrNotFound, name, name, printable.Text(dir), name)
+		err = signer.WithHint(err, setVariable(name))
 	}
 	return src, err
+}
+
+func setVariable(name string) signer.Hint {
+	return signer.Hint{Do: "set " + name + " to the key, or " + name + "_FILE to the path of its file", See: "headless"}
 }
 
 func read(from, path string) (source, error) {

@@ -26,7 +26,7 @@ func (s *secretService) unlock(object dbus.ObjectPath, what, name string) error 
 		if s.isKeePassXC() {
 			topic = "keepassxc-locked"
 		}
-		return explain(signer.ErrLocked, SecretService, topic, "%s %q is locked, and nobody is there to unlock it", what, name)
+		return explain(signer.ErrLocked, SecretService, topic, "%s %q is locked, and nobody was asked to unlock it", what, name)
 	}
 	var unlocked []dbus.ObjectPath
 	var dialog dbus.ObjectPath

@@ -164,7 +164,7 @@ var states = []state{
 	{
 		"keyring locked, nobody to ask",
 		[]string{"ErrLocked"},
-		"nobody is there to unlock it", "locked",
+		"nobody was asked to unlock it", "locked",
 		func(t *testing.T) outcome {
 			s, _ := locked(t)
 			return openIn(t, s.Env(), secretServiceOnly)
@@ -228,7 +228,7 @@ var states = []state{
 	{
 		"KeePassXC asks for each item, nobody to ask",
 		[]string{"ErrLocked"},
-		`the item "countersign:key" is locked, and nobody is there`, "keepassxc-locked",
+		`the item "countersign:key" is locked, and nobody was asked`, "keepassxc-locked",
 		func(t *testing.T) outcome {
 			s, _, _ := confirming(t)
 			return openIn(t, s.Env(), secretServiceOnly)

@@ -96,7 +96,7 @@ func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) 
 		}
 		passed = append(passed, absent)
 	}
-	return joinPassed(passed)
+	return joinPassed(b.expected(passed))
 }
 
 // listStores returns the names in all stores that are there. Unlike a search, it
@@ -124,10 +124,25 @@ func (b *Backend) listStores(ctx context.Context) (names []string, err error) {
 	case len(failed) > 0:
 		return names, errors.Join(failed...)
 	case len(absent) == len(b.stores()):
-		return nil, joinPassed(absent)
+		return nil, joinPassed(b.expected(absent))
 	}
 	return names, nil
 }
+
+// expected leaves out the absent stores that the program does not name and that a
+// desktop like this one does not have: a user of GNOME does not look for KWallet.
+func (b *Backend) expected(passed []*problem) []*problem {
+	if b.Stores != nil {
+		return passed
+	}
+	return slices.DeleteFunc(slices.Clone(passed), func(p *problem) bool {
+		return errors.Is(p, signer.ErrUnavailable) && !slices.ContainsFunc(p.stores, IsExpected)
+	})
+}
+
+// IsExpected reports whether the desktop in use would have s, if s is one of
+// [PlatformStores]. A message about an absent store that is not expected helps nobody.
+func IsExpected(s Store) bool { return s != KWallet || desktopHere() == kdeDesktop }
 
 func (b *Backend) stores() []Store {
 	if b.Stores != nil {

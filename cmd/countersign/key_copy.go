@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -78,7 +79,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 		err = source.Delete(ctx, name)
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n  the copy is good, and the source was kept", signer.Wrap("delete", from, err))
+		return fmt.Errorf("%w; the copy is good, and the source was kept", signer.Wrap("delete", from, err))
 	}
 	return nil
 }
@@ -102,7 +103,9 @@ func (a *app) writeCopy(ctx context.Context, keys backends.Set, from, to string,
 	}
 	pub, err := target.write(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n  %s was not changed", err, from)
+		hint, _ := signer.HintOf(err)
+		hint.Do = strings.TrimPrefix(hint.Do+"; "+from+" was not changed", "; ")
+		return nil, signer.WithHint(err, hint)
 	}
 	return pub, nil
 }

@@ -43,7 +43,8 @@ func (t target) write(ctx context.Context, key crypto.Signer) (ssh.PublicKey, er
 		return nil, signer.Wrap("import", t.ref, err)
 	}
 	if err := signTest(ctx, t.fresh, t.ref, pub); err != nil {
-		return nil, fmt.Errorf("%s was written and did not pass its test: %w\n  it is left there: try it with countersign key show, or remove it with countersign key delete", t.ref, err)
+		err = fmt.Errorf("%s was written and did not pass its test: %w", t.ref, err)
+		return nil, signer.WithHint(err, signer.Hint{Do: "it is left there: try it with countersign key show " + quoteRef(t.ref) + ", or remove it with countersign key delete " + quoteRef(t.ref)})
 	}
 	return pub, nil
 }

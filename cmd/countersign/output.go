@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/printable"
-	"github.com/countersign/countersign/internal/remedy"
-	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -71,29 +67,18 @@ func (a *app) printTable(padding int, rows [][]string) error {
 	return a.print("%s", b.String())
 }
 
-// printError prints an error as the last words of a command.
+// printError prints an error as the last words of a command: the problem in one
+// line, the remedy in the next one and, with --verbose, the details.
 func (a *app) printError(err error) {
 	fmt.Fprintln(a.stderr, a.safe("countersign: "+err.Error()))
 	if do := a.remedy(err); do != "" {
 		fmt.Fprintln(a.stderr, a.safe("  "+do))
 	}
-}
-
-// remedy returns the hint of err or, if it has none, names the flag or the command
-// that helps: the library cannot, because other programs use it.
-func (a *app) remedy(err error) string {
-	do := remedy.Of(err)
-	e, _ := errors.AsType[*challenge.Error](err)
-	switch {
-	case do != "":
-	case e != nil && errors.Is(err, challenge.ErrRealm):
-		do = "the configuration may be able to allow it: countersign doctor " + shell.Quote(e.Registry)
-	case e != nil && errors.Is(err, challenge.ErrRejected) && e.Status == http.StatusUnauthorized:
-		do = "the server must know the key; see: countersign help command#how-does-a-server-get-to-know-a-key"
-	case errors.Is(err, signer.ErrLocked) && a.unlock.read == nil:
-		do = "give its passphrase with --passphrase-file; see: countersign help keys#passphrases"
+	if search, ok := errors.AsType[*signer.SearchError](err); ok && a.verbose {
+		for _, p := range search.Passed {
+			fmt.Fprintln(a.stderr, a.safe("  passed over: "+p.Err.Error()))
+		}
 	}
-	return do
 }
 
 // note tells a person about progress, unless --quiet is given.

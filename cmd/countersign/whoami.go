@@ -3,13 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/doctor"
-	"github.com/countersign/countersign/signer"
 )
 
 func (a *app) whoamiCmd() *cobra.Command {
@@ -38,9 +36,6 @@ func (a *app) whoami(ctx context.Context, args []string, asJSON bool) error {
 		return err
 	}
 	_, e, err := c.Choose(query).Open(ctx, keys)
-	if search, ok := errors.AsType[*signer.SearchError](err); ok {
-		err = explained{err, search.Err.Error() + "\n  " + e.Order}
-	}
 	if err == nil {
 		a.warnOf(doctor.CheckKeyFile(keys, e.Tried[len(e.Tried)-1].Ref))
 	}
@@ -82,14 +77,3 @@ func (a *app) printExplanation(e config.Explanation) error {
 	}
 	return a.printTable(3, append(rows, others...))
 }
-
-// explained is an error of a choice whose explanation has been printed. Its text
-// does not list again the keys that were passed over.
-type explained struct {
-	error
-	text string
-}
-
-func (e explained) Error() string { return e.text }
-
-func (e explained) Unwrap() error { return e.error }

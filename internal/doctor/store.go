@@ -17,6 +17,7 @@ type storeCheck struct {
 	scheme  string
 	store   string // of the keychain; "" for other backends
 	backend signer.Backend
+	hidden  bool // no finding tells that the store is not on this machine
 }
 
 // storeChecks returns the checks of all backends, sorted by scheme.
@@ -28,7 +29,7 @@ func (m *Machine) storeChecks() []Check {
 			checks = append(checks, keychainChecks(scheme, m.Backends.Keyring)...)
 			continue
 		}
-		checks = append(checks, storeCheck{scheme, "", mux[scheme]})
+		checks = append(checks, storeCheck{scheme, "", mux[scheme], false})
 	}
 	return checks
 }
@@ -36,16 +37,17 @@ func (m *Machine) storeChecks() []Check {
 // keychainChecks returns a check for each store of the keychain. In one check for
 // all, the error of a store would hide the others.
 func keychainChecks(scheme string, k *keyring.Backend) []Check {
-	stores := k.Stores
+	stores, named := k.Stores, true
 	if stores == nil {
-		stores = keyring.PlatformStores()
+		stores, named = keyring.PlatformStores(), false
 	}
 	if len(stores) == 0 {
-		return []Check{storeCheck{scheme, "", k}}
+		return []Check{storeCheck{scheme, "", k, false}}
 	}
 	var checks []Check
 	for _, s := range stores {
-		checks = append(checks, storeCheck{scheme, string(s), &keyring.Backend{Stores: []keyring.Store{s}, Timeout: k.Timeout}})
+		one := &keyring.Backend{Stores: []keyring.Store{s}, Timeout: k.Timeout}
+		checks = append(checks, storeCheck{scheme, string(s), one, !named && !keyring.IsExpected(s)})
 	}
 	return checks
 }
@@ -62,6 +64,8 @@ func (c storeCheck) Run(ctx context.Context) []Finding {
 	switch {
 	case err == nil:
 		return []Finding{s.found(OK, c.listed(keys), "")}
+	case signer.IsAbsent(err) && c.hidden:
+		return nil
 	case signer.IsAbsent(err):
 		return []Finding{s.found(Note, reason(err), remedy.Of(err))} // the check of the keys tells whether it matters
 	}
