@@ -18,7 +18,7 @@ const module = "github.com/countersign/countersign"
 // path, less the module's, is its room.
 var rooms = []struct{ name, room, mayUse string }{
 	{"signer", `^signer$`, `^(signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
-	{"signertest", `^signer/signertest$`, `^(signer(/signertest)?|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
+	{"signertest", `^(signer/signertest|internal/conformance)$`, `^(signer(/signertest)?|internal/conformance|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"guard", `^guard$`, `^(guard|signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"challenge", `^challenge$`, `^(challenge|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},

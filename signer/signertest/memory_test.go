@@ -72,3 +72,21 @@ func ExampleMemory() {
 	// true
 	// memory:test ssh-ed25519
 }
+
+// A store that makes its keys itself, as hardware does, needs no Put. The methods
+// that it lacks are not called.
+func TestGenerateOnly(t *testing.T) {
+	signertest.Run(t, func(t *testing.T) signertest.Store {
+		m := new(signertest.Memory)
+		return signertest.Store{
+			Backend: struct {
+				signer.Backend
+				signer.Generator
+				signer.Lister
+				signer.Deleter
+			}{m, m, nil, m},
+			Lacks:    []string{"Lister"},
+			Snapshot: func(t *testing.T) []string { return names(t, m) },
+		}
+	})
+}

@@ -17,8 +17,12 @@ package signertest
 
 import (
 	"crypto"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
+	"github.com/countersign/countersign/internal/conformance"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -28,7 +32,9 @@ type Store struct {
 
 	// Put stores key under name. It skips the test if the store cannot hold
 	// this kind of key; each store holds Ed25519. If Put is nil, the suite
-	// imports keys, and skips those for which Import says ErrUnsupported.
+	// imports keys, and skips those for which Import says ErrUnsupported. If the
+	// backend is no Importer either, the suite generates keys and skips the checks
+	// that need a key of its own choice.
 	Put func(t *testing.T, name string, key crypto.Signer)
 
 	// Name returns the n-th name that is valid in the store and not in use. The
@@ -40,6 +46,11 @@ type Store struct {
 	// the empty name, one with control characters, a pasted key. The suite looks
 	// for names of eight bytes and more in the error.
 	BadNames []string
+
+	// Lacks names the optional interfaces whose methods the backend has although
+	// the store cannot do it, such as "Generator" or "Lister". The suite does not
+	// use them.
+	Lacks []string
 
 	// Snapshot describes all that the store holds, one thing a line. The suite
 	// compares snapshots to find changes. If Snapshot is nil, the suite uses List
@@ -68,42 +79,41 @@ type Store struct {
 // not run in parallel, so open and Put may call t.Setenv. A subtest for an
 // ability that the backend lacks is skipped.
 func Run(t *testing.T, open func(t *testing.T) Store) {
-	checks := []struct {
-		name string
-		run  func(*testing.T, *store)
-	}{
-		{"Open", checkOpen},
-		{"OpenAbsent", checkAbsent},
-		{"OpenAtOnce", checkOpenAtOnce},
-		{"Names", checkNames},
-		{"Context", checkContext},
-		{"SignEd25519", checkSignEd25519},
-		{"SignECDSA", checkSignECDSA},
-		{"SignRSA", checkSignRSA},
-		{"SignAlgorithm", checkSignAlgorithm},
-		{"SignChangesNothing", checkSignChangesNothing},
-		{"SignAtOnce", checkSignAtOnce},
-		{"Generate", checkGenerate},
-		{"GenerateExisting", checkGenerateExisting},
-		{"GenerateAtOnce", checkGenerateAtOnce},
-		{"Import", checkImport},
-		{"ImportExisting", checkImportExisting},
-		{"ImportUnfit", checkImportUnfit},
-		{"ImportAtOnce", checkImportAtOnce},
-		{"Export", checkExport},
-		{"List", checkList},
-		{"Delete", checkDelete},
-		{"Replace", checkReplace},
-		{"Leftovers", checkLeftovers},
-		{"Damaged", checkDamaged},
-		{"Locked", checkLocked},
+	for _, c := range conformance.Checks() {
+		t.Run(c.Name, func(t *testing.T) { c.Run(t, open(t).forChecks(t)) })
 	}
-	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStore(t, open(t))
-			c.run(t, s)
-			s.checkSecrets(t)
-			s.checkFiles(t)
-		})
+}
+
+// forChecks returns s as the checks take it, for the subtest t.
+func (s Store) forChecks(t *testing.T) conformance.Store {
+	checked := conformance.Store{
+		Backend: s.Backend, Name: s.Name, BadNames: s.BadNames, Lacks: s.Lacks, Dir: folderOfFiles(t, s),
 	}
+	if s.Put != nil {
+		checked.Put = func(_ conformance.TB, name string, key crypto.Signer) { s.Put(t, name, key) }
+	}
+	if s.Snapshot != nil {
+		checked.Snapshot = func(conformance.TB) []string { return s.Snapshot(t) }
+	}
+	if s.Damage != nil {
+		checked.Damage = func(_ conformance.TB, name string) { s.Damage(t, name) }
+	}
+	if s.Lock != nil {
+		checked.Lock = func(_ conformance.TB, name string) { s.Lock(t, name) }
+	}
+	return checked
+}
+
+// folderOfFiles returns the folder in which the suite looks for the files of a
+// store: s.Dir, or else the folder around all folders that t.TempDir makes.
+func folderOfFiles(t *testing.T, s Store) string {
+	t.Helper()
+	if s.Dir != "" || runtime.GOOS == "windows" {
+		return s.Dir
+	}
+	all := filepath.Dir(t.TempDir())
+	if all == filepath.Clean(os.TempDir()) {
+		return "" // it holds the files of all programs
+	}
+	return all
 }

@@ -3,6 +3,8 @@ package signertest
 import (
 	"crypto"
 	"testing"
+
+	"github.com/countersign/countersign/internal/conformance"
 )
 
 // NoSecret checks that no value, and no value that it points to, prints the
@@ -11,13 +13,11 @@ import (
 // shows it.
 func NoSecret(t testing.TB, key crypto.Signer, values ...any) {
 	t.Helper()
-	secrets := secretForms(key)
-	if len(secrets) == 0 {
+	found, ok := conformance.FindSecret(key, values...)
+	if !ok {
 		t.Fatalf("cannot tell the secret of a %T", key)
 	}
-	for _, v := range values {
-		if found := find(v, secrets); found != "" {
-			t.Error(found)
-		}
+	for _, where := range found {
+		t.Error(where)
 	}
 }

@@ -1,17 +1,16 @@
-package signertest
+package conformance
 
 import (
 	"crypto"
 	"crypto/ed25519"
 	"slices"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
 
-func checkGenerate(t *testing.T, s *store) {
+func checkGenerate(t TB, s *store) {
 	as[signer.Generator](t, s)
 	var pubs []ssh.PublicKey
 	for range 2 {
@@ -30,7 +29,7 @@ func checkGenerate(t *testing.T, s *store) {
 		pubs = append(pubs, pub)
 		s.signs(t, k, pub, []byte("message"))
 		s.holds(t, name, pub)
-		if _, ok := s.Backend.(signer.Exporter); ok {
+		if has[signer.Exporter](s) {
 			if _, err := s.export(t.Context(), name); err != nil { // to know the secret that no result may show
 				t.Errorf("Export(%q): %v", name, err)
 			}
@@ -38,18 +37,17 @@ func checkGenerate(t *testing.T, s *store) {
 	}
 }
 
-func checkGenerateExisting(t *testing.T, s *store) {
+func checkGenerateExisting(t TB, s *store) {
 	as[signer.Generator](t, s)
-	key := NewKey(t)
-	name := s.put(t, key)
+	name, pub := s.stored(t)
 	before := s.snapshot(t)
 	_, err := s.generate(t.Context(), name)
 	mustBe(t, "Generate of an existing key", err, signer.ErrExists)
 	s.unchanged(t, before, "Generate of an existing key")
-	s.holds(t, name, publicKey(t, key))
+	s.holds(t, name, pub)
 }
 
-func checkImport(t *testing.T, s *store) {
+func checkImport(t TB, s *store) {
 	as[signer.Importer](t, s)
 	value, pointer := NewKey(t), NewKey(t)
 	for _, key := range []crypto.Signer{value, &pointer} { // as PKCS#8 and OpenSSH files are parsed
@@ -62,7 +60,7 @@ func checkImport(t *testing.T, s *store) {
 	}
 }
 
-func checkImportExisting(t *testing.T, s *store) {
+func checkImportExisting(t TB, s *store) {
 	as[signer.Importer](t, s)
 	key := NewKey(t)
 	name := s.put(t, key)
@@ -79,7 +77,7 @@ func checkImportExisting(t *testing.T, s *store) {
 // checkImportUnfit imports two keys that must not be stored: a key that cannot be
 // read, as in hardware, and a key whose halves do not belong together. Each
 // signature with the second key would give its seed away.
-func checkImportUnfit(t *testing.T, s *store) {
+func checkImportUnfit(t TB, s *store) {
 	as[signer.Importer](t, s)
 	opaque := struct{ crypto.Signer }{NewKey(t)}
 	mixed := slices.Concat(NewKey(t).Seed(), NewKey(t).Public().(ed25519.PublicKey))

@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"testing"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
@@ -25,8 +26,7 @@ type store struct {
 	unusable []string // names of keys that were damaged or locked
 }
 
-func newStore(t *testing.T, s Store) *store {
-	s.Dir = folderOfFiles(t, s)
+func newStore(s Store) *store {
 	if s.Name == nil {
 		prefix := "signertest-" + rand.Text() + "-"
 		s.Name = func(n int) string { return prefix + strconv.Itoa(n) }
@@ -34,22 +34,40 @@ func newStore(t *testing.T, s Store) *store {
 	return &store{Store: s, returned: []any{s.Backend}}
 }
 
-// as returns the backend as a T, and skips the test if it is none.
-func as[T any](t *testing.T, s *store) T {
+// as returns the backend as an A, and skips the check if the store lacks that
+// ability.
+func as[A any](t TB, s *store) A {
 	t.Helper()
-	b, ok := s.Backend.(T)
-	if !ok {
-		t.Skipf("the backend is no %s", reflect.TypeFor[T]().Name())
+	b, ok := s.Backend.(A)
+	if !ok || !has[A](s) {
+		t.Skipf("the backend is no %s", nameOf[A]())
 	}
 	return b
 }
 
+// has reports whether the store has the ability A, such as signer.Generator.
+func has[A any](s *store) bool {
+	_, ok := s.Backend.(A)
+	return ok && !slices.Contains(s.Lacks, nameOf[A]()) && (s.Key == "" || !changes[A]())
+}
+
+func nameOf[A any]() string { return reflect.TypeFor[A]().Name() }
+
+// changes reports whether the ability A changes what the store holds.
+func changes[A any]() bool {
+	switch nameOf[A]() {
+	case "Generator", "Importer", "Deleter":
+		return true
+	}
+	return false
+}
+
 // name returns a new name. A key of that name is deleted when t ends.
-func (s *store) name(t *testing.T) string {
+func (s *store) name(t TB) string {
 	name := s.newName()
-	if d, ok := s.Backend.(signer.Deleter); ok {
+	if s.canDelete() {
 		t.Cleanup(func() {
-			err := d.Delete(context.WithoutCancel(t.Context()), name)
+			err := s.Backend.(signer.Deleter).Delete(context.WithoutCancel(t.Context()), name)
 			if err != nil && !errors.Is(err, signer.ErrNotFound) && !slices.Contains(s.unusable, name) {
 				t.Errorf("cleaning up: Delete(%q): %v", name, err)
 			}
@@ -63,14 +81,44 @@ func (s *store) newName() string {
 	return s.Name(s.names - 1)
 }
 
-func (s *store) canDelete() bool {
-	_, ok := s.Backend.(signer.Deleter)
-	return ok
+func (s *store) canDelete() bool { return has[signer.Deleter](s) }
+
+// stored returns the name and the public half of an Ed25519 key that is in the
+// store: a new one, or Store.Key.
+func (s *store) stored(t TB) (name string, pub ssh.PublicKey) {
+	t.Helper()
+	switch {
+	case s.Key != "":
+		k, err := s.open(t.Context(), s.Key)
+		if err != nil {
+			t.Fatalf("Open(%q): %v", s.Key, err)
+		}
+		return s.Key, k.PublicKey()
+	case s.canPut() || !has[signer.Generator](s):
+		key := NewKey(t)
+		return s.put(t, key), publicKey(t, key)
+	}
+	name = s.name(t)
+	k, err := s.generate(t.Context(), name)
+	if err != nil {
+		t.Fatalf("Generate(%q): %v", name, err)
+	}
+	return name, k.PublicKey()
 }
 
-// put stores key under a new name.
-func (s *store) put(t *testing.T, key crypto.Signer) string {
+// canPut reports whether the suite can store a key that it made.
+func (s *store) canPut() bool { return s.Key == "" && (s.Put != nil || has[signer.Importer](s)) }
+
+// put stores key under a new name. It skips the check if the store takes no key
+// that was made elsewhere.
+func (s *store) put(t TB, key crypto.Signer) string {
 	t.Helper()
+	if !s.canPut() {
+		if s.Key == "" && !has[signer.Generator](s) {
+			t.Fatal("the backend is no Importer and no Generator: Store.Put is needed")
+		}
+		t.Skip("the suite cannot choose the key that this store holds")
+	}
 	name := s.name(t)
 	s.guard(key)
 	if s.Put != nil {
@@ -82,9 +130,6 @@ func (s *store) put(t *testing.T, key crypto.Signer) string {
 			}
 		}
 		return name
-	}
-	if _, ok := s.Backend.(signer.Importer); !ok {
-		t.Fatal("the backend is no Importer: Store.Put is needed")
 	}
 	err := s.importKey(t.Context(), name, key)
 	if errors.Is(err, signer.ErrUnsupported) && !isEd25519(key) {
@@ -162,13 +207,13 @@ func (s *store) delete(ctx context.Context, name string) error {
 
 // snapshot describes the content of the store: its files, and Store.Snapshot or
 // the list of the backend.
-func (s *store) snapshot(t *testing.T) []string {
+func (s *store) snapshot(t TB) []string {
 	t.Helper()
 	files := s.files()
 	if s.Snapshot != nil {
 		return append(files, s.Snapshot(t)...)
 	}
-	if _, ok := s.Backend.(signer.Lister); !ok {
+	if !has[signer.Lister](s) {
 		return files
 	}
 	infos, err := s.list(t.Context())
@@ -182,7 +227,7 @@ func (s *store) snapshot(t *testing.T) []string {
 	return lines
 }
 
-func (s *store) unchanged(t *testing.T, before []string, after string) {
+func (s *store) unchanged(t TB, before []string, after string) {
 	t.Helper()
 	if now := s.snapshot(t); !slices.Equal(now, before) {
 		t.Errorf("%s changed the store: it held\n%q\nand holds\n%q", after, before, now)
@@ -190,7 +235,7 @@ func (s *store) unchanged(t *testing.T, before []string, after string) {
 }
 
 // checkSecrets looks for the keys in everything the backend returned.
-func (s *store) checkSecrets(t *testing.T) {
+func (s *store) checkSecrets(t TB) {
 	t.Helper()
 	for _, v := range s.returned {
 		if found := find(v, s.secrets); found != "" {

@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"encoding/base64"
@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"strings"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -15,7 +14,7 @@ import (
 
 // checkNames tries names that no key can have. Some of them are keys, as a shell
 // makes them of env:$KEY, so no error may repeat a name.
-func checkNames(t *testing.T, s *store) {
+func checkNames(t TB, s *store) {
 	key := NewKey(t)
 	s.guard(key)
 	block, err := ssh.MarshalPrivateKey(key, "")
@@ -51,7 +50,7 @@ func checkNames(t *testing.T, s *store) {
 	s.unchanged(t, before, "a malformed name")
 }
 
-func checkRefusal(t *testing.T, op, name string, err error) {
+func checkRefusal(t TB, op, name string, err error) {
 	t.Helper()
 	op += fmt.Sprintf("(%q)", head(name))
 	mustBe(t, op, err, signer.ErrName)

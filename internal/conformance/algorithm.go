@@ -1,11 +1,9 @@
-package signertest
+package conformance
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"slices"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -15,15 +13,15 @@ import (
 // checkSignAlgorithm checks the ability [signer.AlgorithmSigner], with an Ed25519
 // key, which has one algorithm, and an RSA key. A store that holds no RSA keys skips
 // the second half.
-func checkSignAlgorithm(t *testing.T, s *store) {
-	s.checkAlgorithms(t, NewKey(t))
-	s.checkAlgorithms(t, newRSA(t))
+func checkSignAlgorithm(t TB, s *store) {
+	name, pub := s.stored(t)
+	s.checkAlgorithms(t, name, pub)
+	key := newRSA(t)
+	s.checkAlgorithms(t, s.put(t, key), publicKey(t, key))
 }
 
-func (s *store) checkAlgorithms(t *testing.T, key crypto.Signer) {
+func (s *store) checkAlgorithms(t TB, name string, pub ssh.PublicKey) {
 	t.Helper()
-	pub := publicKey(t, key)
-	name := s.put(t, key)
 	for open, k := range s.openBoth(t, name) {
 		algorithms := signer.Algorithms(k)
 		if len(algorithms) == 0 || algorithms[0] != algorithmOfSign(pub) {
@@ -46,7 +44,7 @@ func (s *store) checkAlgorithms(t *testing.T, key crypto.Signer) {
 }
 
 // openBoth opens name in the backend and through a Mux.
-func (s *store) openBoth(t *testing.T, name string) map[string]signer.Signer {
+func (s *store) openBoth(t TB, name string) map[string]signer.Signer {
 	t.Helper()
 	direct, err := s.open(t.Context(), name)
 	if err != nil {
@@ -59,7 +57,7 @@ func (s *store) openBoth(t *testing.T, name string) map[string]signer.Signer {
 	return map[string]signer.Signer{"Open": direct, "Open through a Mux": routed}
 }
 
-func (s *store) checkAlgorithm(t *testing.T, k signer.Signer, pub ssh.PublicKey, algorithm string, supported bool) {
+func (s *store) checkAlgorithm(t TB, k signer.Signer, pub ssh.PublicKey, algorithm string, supported bool) {
 	t.Helper()
 	msg := []byte("message")
 	sig, err := s.signAlgorithm(t.Context(), k, msg, algorithm)

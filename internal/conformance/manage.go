@@ -1,16 +1,15 @@
-package signertest
+package conformance
 
 import (
 	"slices"
 	"strings"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
 
-func checkExport(t *testing.T, s *store) {
+func checkExport(t TB, s *store) {
 	as[signer.Exporter](t, s)
 	key := NewKey(t)
 	name := s.put(t, key)
@@ -26,15 +25,15 @@ func checkExport(t *testing.T, s *store) {
 	s.holds(t, name, publicKey(t, key))
 }
 
-func checkList(t *testing.T, s *store) {
+func checkList(t TB, s *store) {
 	as[signer.Lister](t, s)
 	if _, err := s.list(t.Context()); err != nil {
 		t.Fatalf("List of what was there before: %v", err)
 	}
 	want := map[string]ssh.PublicKey{}
 	for range 3 {
-		key := NewKey(t)
-		want[s.put(t, key)] = publicKey(t, key)
+		name, pub := s.stored(t)
+		want[name] = pub
 	}
 	infos, err := s.list(t.Context())
 	if err != nil {
@@ -56,31 +55,31 @@ func checkList(t *testing.T, s *store) {
 	}
 }
 
-func checkDelete(t *testing.T, s *store) {
+func checkDelete(t TB, s *store) {
 	as[signer.Deleter](t, s)
-	other := NewKey(t)
-	name, otherName := s.put(t, NewKey(t)), s.put(t, other)
+	name, _ := s.stored(t)
+	otherName, other := s.stored(t)
 	if err := s.delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete(%q): %v", name, err)
 	}
 	for _, c := range s.callsOfExisting(name) {
 		mustBe(t, c.op+" after Delete", c.run(t.Context()), signer.ErrNotFound)
 	}
-	s.holds(t, otherName, publicKey(t, other))
+	s.holds(t, otherName, other)
 }
 
 // checkReplace deletes a key and makes another key of the same name, in each way
 // that the backend has.
-func checkReplace(t *testing.T, s *store) {
+func checkReplace(t TB, s *store) {
 	as[signer.Deleter](t, s)
-	if _, ok := s.Backend.(signer.Importer); ok {
+	if has[signer.Importer](s) {
 		s.checkReplaced(t, "Import", func(name string) (ssh.PublicKey, error) {
 			key := NewKey(t)
 			s.guard(key)
 			return publicKey(t, key), s.importKey(t.Context(), name, key)
 		})
 	}
-	if _, ok := s.Backend.(signer.Generator); ok {
+	if has[signer.Generator](s) {
 		s.checkReplaced(t, "Generate", func(name string) (ssh.PublicKey, error) {
 			k, err := s.generate(t.Context(), name)
 			if err != nil {
@@ -93,10 +92,9 @@ func checkReplace(t *testing.T, s *store) {
 
 // checkReplaced checks that the name opens as the new key. The old Signer may
 // keep its key or lose it, but it must never sign with the new key.
-func (s *store) checkReplaced(t *testing.T, op string, create func(name string) (ssh.PublicKey, error)) {
+func (s *store) checkReplaced(t TB, op string, create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
-	first := NewKey(t)
-	name := s.put(t, first)
+	name, first := s.stored(t)
 	old, err := s.open(t.Context(), name)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", name, err)
@@ -110,15 +108,14 @@ func (s *store) checkReplaced(t *testing.T, op string, create func(name string) 
 	}
 	s.holds(t, name, second)
 
-	pub := publicKey(t, first)
-	if !signer.SameKey(old.PublicKey(), pub) {
-		t.Errorf("the old Signer's PublicKey is %s, was %s", fingerprint(old.PublicKey()), fingerprint(pub))
+	if !signer.SameKey(old.PublicKey(), first) {
+		t.Errorf("the old Signer's PublicKey is %s, was %s", fingerprint(old.PublicKey()), fingerprint(first))
 	}
 	sig, err := s.sign(t.Context(), old, []byte("message"))
 	if err != nil {
 		return
 	}
-	if err := verify(pub, []byte("message"), sig); err != nil {
+	if err := verify(first, []byte("message"), sig); err != nil {
 		t.Errorf("the old Signer signs with another key: %v", err)
 	}
 }

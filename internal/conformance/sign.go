@@ -1,24 +1,29 @@
-package signertest
+package conformance
 
 import (
 	"bytes"
 	"context"
 	"crypto"
 	"errors"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
 
-func checkSignEd25519(t *testing.T, s *store) { s.checkSign(t, NewKey(t)) }
-func checkSignECDSA(t *testing.T, s *store)   { s.checkSign(t, newECDSA(t)) }
-func checkSignRSA(t *testing.T, s *store)     { s.checkSign(t, newRSA(t)) }
+func checkSign(t TB, s *store) {
+	name, pub := s.stored(t)
+	s.checkSign(t, name, pub)
+}
 
-func (s *store) checkSign(t *testing.T, key crypto.Signer) {
-	pub := publicKey(t, key)
-	name := s.put(t, key)
+func checkSignECDSA(t TB, s *store) { s.checkSignWith(t, newECDSA(t)) }
+func checkSignRSA(t TB, s *store)   { s.checkSignWith(t, newRSA(t)) }
+
+func (s *store) checkSignWith(t TB, key crypto.Signer) {
+	s.checkSign(t, s.put(t, key), publicKey(t, key))
+}
+
+func (s *store) checkSign(t TB, name string, pub ssh.PublicKey) {
 	k, err := s.open(t.Context(), name)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", name, err)
@@ -44,7 +49,7 @@ func (s *store) checkSign(t *testing.T, key crypto.Signer) {
 
 // signsLarge allows for a store with a limit, as OpenSSH's agent has (256 KiB),
 // if it says so.
-func (s *store) signsLarge(t *testing.T, k signer.Signer, pub ssh.PublicKey) {
+func (s *store) signsLarge(t TB, k signer.Signer, pub ssh.PublicKey) {
 	t.Helper()
 	msg := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sig, err := s.sign(t.Context(), k, msg)
@@ -60,7 +65,7 @@ func (s *store) signsLarge(t *testing.T, k signer.Signer, pub ssh.PublicKey) {
 }
 
 // signs checks that k is the key of pub and signs msg with it.
-func (s *store) signs(t *testing.T, k signer.Signer, pub ssh.PublicKey, msg []byte) *ssh.Signature {
+func (s *store) signs(t TB, k signer.Signer, pub ssh.PublicKey, msg []byte) *ssh.Signature {
 	t.Helper()
 	if got := k.PublicKey(); !signer.SameKey(got, pub) {
 		t.Errorf("PublicKey is %s, want %s", fingerprint(got), fingerprint(pub))
@@ -91,15 +96,14 @@ func (s *store) sign(ctx context.Context, k signer.Signer, msg []byte) (*ssh.Sig
 	return sig, err
 }
 
-func checkSignChangesNothing(t *testing.T, s *store) {
-	key := NewKey(t)
-	name := s.put(t, key)
+func checkSignChangesNothing(t TB, s *store) {
+	name, pub := s.stored(t)
 	before := s.snapshot(t)
 	k, err := s.open(t.Context(), name)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", name, err)
 	}
-	s.signs(t, k, publicKey(t, key), []byte("message"))
+	s.signs(t, k, pub, []byte("message"))
 	s.unchanged(t, before, "Open and Sign")
 	if k, ok := k.(signer.Staler); ok && k.Stale() {
 		t.Error("the Signer is stale, and nothing has changed")

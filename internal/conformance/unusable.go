@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
@@ -17,18 +16,18 @@ import (
 // A way makes a stored key unusable. It reports whether it could.
 type way struct {
 	what string // "a damaged key"
-	do   func(t *testing.T, name string, key crypto.Signer) bool
+	do   func(t TB, name string, key crypto.Signer) bool
 }
 
 // checkDamaged damages keys. A key that is damaged is there: a search must not go
 // on to another key, and nothing may replace it.
-func checkDamaged(t *testing.T, s *store) {
+func checkDamaged(t TB, s *store) {
 	ways := []way{
 		{"a key whose file was cut", s.rewriting(func(data []byte, _ crypto.Signer) []byte { return data[:len(data)/2] })},
 		{"a key whose file is empty", s.rewriting(func([]byte, crypto.Signer) []byte { return nil })},
 	}
 	if s.Damage != nil {
-		ways = []way{{"a damaged key", func(t *testing.T, name string, _ crypto.Signer) bool {
+		ways = []way{{"a damaged key", func(t TB, name string, _ crypto.Signer) bool {
 			s.Damage(t, name)
 			return true
 		}}}
@@ -40,7 +39,7 @@ func checkDamaged(t *testing.T, s *store) {
 			s.signs(t, k, publicKey(t, key), []byte("message"))
 		}
 		mustNotBeAbsent(t, "Open of "+w.what, err)
-		if _, ok := s.Backend.(signer.Exporter); ok {
+		if has[signer.Exporter](s) {
 			got, err := s.export(t.Context(), name)
 			if err == nil && !samePrivate(got, key) {
 				t.Errorf("Export of %s gave another key", w.what)
@@ -52,10 +51,10 @@ func checkDamaged(t *testing.T, s *store) {
 }
 
 // checkLocked locks a key. Nobody answers a prompt in a test.
-func checkLocked(t *testing.T, s *store) {
+func checkLocked(t TB, s *store) {
 	w := way{"a key with a passphrase", s.rewriting(encrypted)}
 	if s.Lock != nil {
-		w = way{"a locked key", func(t *testing.T, name string, _ crypto.Signer) bool {
+		w = way{"a locked key", func(t TB, name string, _ crypto.Signer) bool {
 			s.Lock(t, name)
 			return true
 		}}
@@ -74,7 +73,7 @@ func checkLocked(t *testing.T, s *store) {
 
 // makeUnusable stores a key and makes it unusable. It skips the test if the suite
 // knows no way.
-func (s *store) makeUnusable(t *testing.T, w way, field string) (name string, key crypto.Signer) {
+func (s *store) makeUnusable(t TB, w way, field string) (name string, key crypto.Signer) {
 	t.Helper()
 	key = NewKey(t)
 	name = s.put(t, key)
@@ -86,8 +85,8 @@ func (s *store) makeUnusable(t *testing.T, w way, field string) (name string, ke
 }
 
 // rewriting returns a way that rewrites the file of a key until the test ends.
-func (s *store) rewriting(change func([]byte, crypto.Signer) []byte) func(*testing.T, string, crypto.Signer) bool {
-	return func(t *testing.T, _ string, key crypto.Signer) bool {
+func (s *store) rewriting(change func([]byte, crypto.Signer) []byte) func(TB, string, crypto.Signer) bool {
+	return func(t TB, _ string, key crypto.Signer) bool {
 		t.Helper()
 		paths := s.filesWith(secretForms(key))
 		if len(paths) != 1 {
@@ -109,7 +108,7 @@ func (s *store) rewriting(change func([]byte, crypto.Signer) []byte) func(*testi
 
 // rewrite changes the content of a file and keeps its permissions. If the store has
 // write-protected the file, rewrite puts a new file in its place.
-func rewrite(t *testing.T, path string, data []byte) {
+func rewrite(t TB, path string, data []byte) {
 	t.Helper()
 	info, err := os.Stat(path)
 	if err != nil {
@@ -135,14 +134,14 @@ func encrypted(data []byte, key crypto.Signer) []byte {
 	return pem.EncodeToMemory(block)
 }
 
-func mustNotBeAbsent(t *testing.T, op string, err error) {
+func mustNotBeAbsent(t TB, op string, err error) {
 	t.Helper()
 	if signer.IsAbsent(err) {
 		t.Errorf("%s: got error %v: a search would go on to another key", op, err)
 	}
 }
 
-func mustBeLocked(t *testing.T, op string, err error) {
+func mustBeLocked(t TB, op string, err error) {
 	t.Helper()
 	mustNotBeAbsent(t, op, err)
 	for _, want := range []error{signer.ErrLocked, signer.ErrDenied, signer.ErrUnsupported} {
@@ -155,7 +154,7 @@ func mustBeLocked(t *testing.T, op string, err error) {
 
 // mustNotReplace checks that no call makes a new key in the place of a key that
 // is there.
-func (s *store) mustNotReplace(t *testing.T, name, what string) {
+func (s *store) mustNotReplace(t TB, name, what string) {
 	t.Helper()
 	before := s.files()
 	for _, c := range s.callsOfNew(name, NewKey(t)) {

@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"io/fs"
@@ -7,24 +7,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/countersign/countersign/signer"
 )
-
-// folderOfFiles returns the folder in which the suite looks for the files of a
-// store: s.Dir, or else the folder around all folders that t.TempDir makes.
-func folderOfFiles(t *testing.T, s Store) string {
-	t.Helper()
-	if s.Dir != "" || runtime.GOOS == "windows" {
-		return s.Dir
-	}
-	all := filepath.Dir(t.TempDir())
-	if all == filepath.Clean(os.TempDir()) {
-		return "" // it holds the files of all programs
-	}
-	return all
-}
 
 // files returns the paths of the files that hold data, sorted.
 func (s *store) files() []string {
@@ -61,7 +46,7 @@ var privateKeyLine = []form{{"private key", "PRIVATE KEY-----"}}
 
 // checkFiles looks for files with a private key that other users may read or
 // write. It leaves out the files that Store.Put wrote.
-func (s *store) checkFiles(t *testing.T) {
+func (s *store) checkFiles(t TB) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		return // the mode tells nothing there
@@ -76,7 +61,7 @@ func (s *store) checkFiles(t *testing.T) {
 
 // checkLeftovers makes and deletes keys. The first key may leave something
 // behind, such as a folder, an index or a lock file. Later keys must not.
-func checkLeftovers(t *testing.T, s *store) {
+func checkLeftovers(t TB, s *store) {
 	as[signer.Deleter](t, s)
 	calls := s.callsOfNew("", NewKey(t))
 	if len(calls) == 0 {
@@ -95,7 +80,7 @@ func checkLeftovers(t *testing.T, s *store) {
 
 // makeAndDelete makes a key with the i-th of callsOfNew, deletes it, and returns
 // the forms of its secret.
-func (s *store) makeAndDelete(t *testing.T, i int) []form {
+func (s *store) makeAndDelete(t TB, i int) []form {
 	t.Helper()
 	name, key := s.name(t), NewKey(t)
 	s.guard(key)
@@ -104,7 +89,7 @@ func (s *store) makeAndDelete(t *testing.T, i int) []form {
 		t.Fatalf("%s(%q): %v", call.op, name, err)
 	}
 	secrets := secretForms(key)
-	if _, ok := s.Backend.(signer.Exporter); ok {
+	if has[signer.Exporter](s) {
 		exported, err := s.export(t.Context(), name)
 		if err != nil {
 			t.Fatalf("Export(%q): %v", name, err)

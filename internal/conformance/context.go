@@ -1,9 +1,8 @@
-package signertest
+package conformance
 
 import (
 	"context"
 	"errors"
-	"testing"
 	"time"
 
 	"github.com/countersign/countersign/signer"
@@ -11,14 +10,14 @@ import (
 
 // checkContext makes each call with a context that has ended. Each call must
 // fail.
-func checkContext(t *testing.T, s *store) {
+func checkContext(t TB, s *store) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 
-	key := NewKey(t)
-	held, fresh := s.put(t, key), s.name(t)
+	held, pub := s.stored(t)
+	fresh := s.name(t)
 	for _, ctx := range []context.Context{cancelled, expired} { // while no key is known yet
 		_, err := s.open(ctx, held)
 		mustEnd(t, "Open", err, ctx)
@@ -35,7 +34,7 @@ func checkContext(t *testing.T, s *store) {
 		_, err := s.sign(ctx, k, []byte("message"))
 		return err
 	}})
-	if _, ok := s.Backend.(signer.Lister); ok {
+	if has[signer.Lister](s) {
 		calls = append(calls, call{"List", func(ctx context.Context) error {
 			_, err := s.list(ctx)
 			return err
@@ -49,13 +48,13 @@ func checkContext(t *testing.T, s *store) {
 		}
 	}
 	s.unchanged(t, before, "a call whose context had ended")
-	s.signs(t, k, publicKey(t, key), []byte("message"))
-	s.holds(t, held, publicKey(t, key))
+	s.signs(t, k, pub, []byte("message"))
+	s.holds(t, held, pub)
 	_, err = s.open(t.Context(), fresh)
 	mustBe(t, "Open of what an ended context kept from being made", err, signer.ErrNotFound)
 }
 
-func mustEnd(t *testing.T, op string, err error, ctx context.Context) {
+func mustEnd(t TB, op string, err error, ctx context.Context) {
 	t.Helper()
 	if !errors.Is(err, ctx.Err()) {
 		t.Errorf("%s: got error %v, want one that wraps %q", op, err, ctx.Err())

@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"errors"

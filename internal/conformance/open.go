@@ -1,30 +1,29 @@
-package signertest
+package conformance
 
 import (
 	"errors"
-	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
 
-func checkOpen(t *testing.T, s *store) {
-	first, second := NewKey(t), NewKey(t)
-	firstName, secondName := s.put(t, first), s.put(t, second)
-	s.holds(t, firstName, publicKey(t, first))
-	s.holds(t, firstName, publicKey(t, first))
-	s.holds(t, secondName, publicKey(t, second))
+func checkOpen(t TB, s *store) {
+	firstName, first := s.stored(t)
+	secondName, second := s.stored(t)
+	s.holds(t, firstName, first)
+	s.holds(t, firstName, first)
+	s.holds(t, secondName, second)
 
 	k, err := s.openRef(t.Context(), firstName)
 	if err != nil {
 		t.Fatalf("Open(%q) through a Mux: %v", firstName, err)
 	}
-	s.signs(t, k, publicKey(t, first), []byte("message"))
+	s.signs(t, k, first, []byte("message"))
 }
 
 // holds checks that name opens as the key of pub, and that it works.
-func (s *store) holds(t *testing.T, name string, pub ssh.PublicKey) {
+func (s *store) holds(t TB, name string, pub ssh.PublicKey) {
 	t.Helper()
 	k, err := s.open(t.Context(), name)
 	if err != nil {
@@ -33,8 +32,8 @@ func (s *store) holds(t *testing.T, name string, pub ssh.PublicKey) {
 	s.signs(t, k, pub, []byte("message"))
 }
 
-func checkAbsent(t *testing.T, s *store) {
-	s.put(t, NewKey(t)) // an empty store may be a special case
+func checkAbsent(t TB, s *store) {
+	s.stored(t) // an empty store may be a special case
 	name := s.name(t)
 	before := s.snapshot(t)
 	for range 2 { // the first time must not create it
@@ -49,7 +48,7 @@ func checkAbsent(t *testing.T, s *store) {
 
 // mustBe checks that err wraps want and no other of the contract's errors: a
 // caller decides by them whether to look elsewhere.
-func mustBe(t *testing.T, op string, err, want error) {
+func mustBe(t TB, op string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("%s: got error %v, want one that wraps %q", op, err, want)

@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"context"
@@ -19,13 +19,13 @@ func (s *store) callsOfExisting(name string) []call {
 		_, err := s.open(ctx, name)
 		return err
 	}}}
-	if _, ok := s.Backend.(signer.Exporter); ok {
+	if has[signer.Exporter](s) {
 		calls = append(calls, call{"Export", func(ctx context.Context) error {
 			_, err := s.export(ctx, name)
 			return err
 		}})
 	}
-	if _, ok := s.Backend.(signer.Deleter); ok {
+	if has[signer.Deleter](s) {
 		calls = append(calls, call{"Delete", func(ctx context.Context) error {
 			return s.delete(ctx, name)
 		}})
@@ -36,13 +36,13 @@ func (s *store) callsOfExisting(name string) []call {
 // callsOfNew returns the calls that make a key of that name.
 func (s *store) callsOfNew(name string, key crypto.Signer) []call {
 	var calls []call
-	if _, ok := s.Backend.(signer.Generator); ok {
+	if has[signer.Generator](s) {
 		calls = append(calls, call{"Generate", func(ctx context.Context) error {
 			_, err := s.generate(ctx, name)
 			return err
 		}})
 	}
-	if _, ok := s.Backend.(signer.Importer); ok {
+	if has[signer.Importer](s) {
 		calls = append(calls, call{"Import", func(ctx context.Context) error {
 			return s.importKey(ctx, name, key)
 		}})

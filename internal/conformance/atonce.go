@@ -1,4 +1,4 @@
-package signertest
+package conformance
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -49,10 +48,8 @@ func inParallel(n int, fn func(i int)) {
 
 // checkSignAtOnce gives each goroutine messages of its own: signatures that are
 // mixed up do not verify, even without the race detector.
-func checkSignAtOnce(t *testing.T, s *store) {
-	key := NewKey(t)
-	pub := publicKey(t, key)
-	name := s.put(t, key)
+func checkSignAtOnce(t TB, s *store) {
+	name, pub := s.stored(t)
 	k, err := s.open(t.Context(), name)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", name, err)
@@ -76,12 +73,11 @@ func checkSignAtOnce(t *testing.T, s *store) {
 
 // checkOpenAtOnce also lets some callers give up: a backend that shares one
 // reading of the key must not fail the others with them.
-func checkOpenAtOnce(t *testing.T, s *store) {
+func checkOpenAtOnce(t TB, s *store) {
 	var names [2]string
 	var pubs [2]ssh.PublicKey
 	for i := range names {
-		key := NewKey(t)
-		names[i], pubs[i] = s.put(t, key), publicKey(t, key)
+		names[i], pubs[i] = s.stored(t)
 	}
 	atOnce(16, func(i int) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -104,7 +100,7 @@ func checkOpenAtOnce(t *testing.T, s *store) {
 	})
 }
 
-func checkGenerateAtOnce(t *testing.T, s *store) {
+func checkGenerateAtOnce(t TB, s *store) {
 	g := as[signer.Generator](t, s)
 	s.checkOneWins(t, func(name string) (ssh.PublicKey, error) {
 		k, err := g.Generate(t.Context(), name)
@@ -115,7 +111,7 @@ func checkGenerateAtOnce(t *testing.T, s *store) {
 	})
 }
 
-func checkImportAtOnce(t *testing.T, s *store) {
+func checkImportAtOnce(t TB, s *store) {
 	imp := as[signer.Importer](t, s)
 	var keys []crypto.Signer // made before, so that nothing keeps the callers apart
 	for range contenders {
@@ -141,7 +137,7 @@ const (
 
 // checkOneWins lets several goroutines make a key of the same name: many of them,
 // and as many as run in parallel, in turns.
-func (s *store) checkOneWins(t *testing.T, create func(name string) (ssh.PublicKey, error)) {
+func (s *store) checkOneWins(t TB, create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
 	threads := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(threads)
@@ -168,7 +164,7 @@ func (s *store) goesOn(round int, elapsed time.Duration) bool {
 // race lets n goroutines make a key of the same new name. One of them must make
 // it, the others must get ErrExists, and all must then open that key. One more
 // goroutine opens the name all the time: the key must appear whole or not at all.
-func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(name string) (ssh.PublicKey, error)) {
+func (s *store) race(t TB, n int, run func(int, func(int)), create func(name string) (ssh.PublicKey, error)) {
 	t.Helper()
 	name := s.newName()
 	if s.canDelete() {
@@ -214,7 +210,7 @@ func (s *store) race(t *testing.T, n int, run func(int, func(int)), create func(
 }
 
 // openWhile opens a key that is being made.
-func (s *store) openWhile(t *testing.T, name string, making func() bool) {
+func (s *store) openWhile(t TB, name string, making func() bool) {
 	t.Helper()
 	for making() {
 		_, err := s.Backend.Open(t.Context(), name)
