@@ -24,6 +24,8 @@ import (
 func FuzzTokenRequestPurpose(f *testing.F) {
 	f.Add("https://r.example/v2/token?account=a+b", "s", "repository:a:pull repository:b:push", int64(1700000000))
 	f.Add("http://127.0.0.1:5000", "", "", int64(0))
+	f.Add("https://[::00:1]:0443/token", "", "", int64(1))
+	f.Add("http://R.example:80/", "", "", int64(1))
 	f.Add("https://r.example/to%2Fken%20x/../", "\u00e9&=#", "a,b", int64(1))
 	f.Fuzz(func(t *testing.T, realm, service, scope string, ts int64) {
 		u, err := url.Parse(realm)
@@ -41,6 +43,9 @@ func FuzzTokenRequestPurpose(f *testing.F) {
 		text := tokenText(tokenURL(u, service, scope, time.Unix(ts&0xffffffff, 0), newNonce()))
 		if got := guard.PurposeOf(text); got != guard.Registry {
 			t.Errorf("PurposeOf(%q) = %s, want %s", text, got, guard.Registry)
+		}
+		if origin, err := OriginOf(u); err == nil && len(origin.String()) < 300 && guard.AudienceOf(text) != origin.String() {
+			t.Errorf("AudienceOf(%q) = %q, want %q", text, guard.AudienceOf(text), origin)
 		}
 	})
 }

@@ -46,3 +46,22 @@ func ExampleOnly() {
 	// <nil>
 	// true
 }
+
+// A key that gets tokens of one registry, and nothing else.
+func ExamplePurpose_For() {
+	purpose := guard.Registry.For("https://registry.example.com")
+	const rest = "?nonce=AAECAwQFBgcICQoLDA0ODw&ts=1,ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
+	fmt.Println(guard.Check([]byte("GET,https://registry.example.com/token"+rest), purpose))
+	fmt.Println(guard.Check([]byte("GET,https://evil.example/token"+rest), purpose))
+	// Output:
+	// <nil>
+	// refused to sign: the signature would be valid for a registry's token (ollama.registry https://evil.example): only ollama.registry https://registry.example.com is allowed
+}
+
+func ExampleParsePurpose() {
+	fmt.Println(guard.ParsePurpose("ollama.registry https://Registry.example.com:443"))
+	fmt.Println(guard.ParsePurpose("sshsig git"))
+	// Output:
+	// ollama.registry https://registry.example.com <nil>
+	// sshsig git <nil>
+}

@@ -7,18 +7,17 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/crypto/ssh"
-
-	"github.com/countersign/countersign/signer"
 )
 
-// A Purpose names the protocol in which a signature of a text would be valid.
+// A Purpose names the protocol in which a signature of a text would be valid. Where
+// it allows signatures, it may also name their audience, after a space:
+// "ollama.registry https://registry.example.com" allows requests to that token
+// endpoint only, and "sshsig git" allows signatures of that namespace only.
+// [ParsePurpose] checks a Purpose that a person wrote.
 type Purpose string
 
 // The purposes. The first two are Ollama's; Raw is none of the others.
@@ -43,22 +42,28 @@ const (
 // ErrPurpose: the text has a purpose that is not allowed. Nothing was signed.
 var ErrPurpose = errors.New("refused to sign")
 
-// PurposeOf returns the purpose of msg, by its form. It takes Ollama's two forms
+// PurposeOf returns the purpose of msg, by its form, without an audience. It takes Ollama's two forms
 // strictly: a text that differs from them in any way has another purpose. It takes
 // all other forms generously: no text that one of their verifiers accepts is Raw.
 func PurposeOf(msg []byte) Purpose { return protocolOf(msg).purpose }
 
 // Check returns nil if the purpose of msg is one of allowed, and otherwise an error
-// that wraps ErrPurpose. The error repeats nothing of msg.
+// that wraps ErrPurpose. The error repeats nothing of msg, except the audience if one
+// of allowed names another audience.
 func Check(msg []byte, allowed ...Purpose) error {
 	p := protocolOf(msg)
-	switch {
-	case slices.Contains(allowed, p.purpose):
+	audience := p.audienceOf(msg)
+	if slices.Contains(allowed, p.purpose) || audience != "" && slices.Contains(allowed, p.purpose.For(audience)) {
 		return nil
-	case p.purpose == Raw:
+	}
+	if p.purpose == Raw {
 		return fmt.Errorf("%w: the text belongs to no known protocol (%s): %s", ErrPurpose, Raw, list(allowed))
 	}
-	return fmt.Errorf("%w: the signature would be valid for %s (%s): %s", ErrPurpose, p.use, p.purpose, list(allowed))
+	purpose := p.purpose
+	if audience != "" && slices.ContainsFunc(allowed, func(a Purpose) bool { return a.Protocol() == p.purpose }) {
+		purpose = purpose.For(audience)
+	}
+	return fmt.Errorf("%w: the signature would be valid for %s (%s): %s", ErrPurpose, p.use, purpose, list(allowed))
 }
 
 // list returns a clause that tells which purposes are allowed.
@@ -76,43 +81,3 @@ func list(allowed []Purpose) string {
 		return "only " + strings.Join(names[:last], ", ") + " and " + names[last] + " are allowed"
 	}
 }
-
-// Only returns a Signer that signs with s if the purpose of the text is one of
-// allowed. For all other texts it returns an error that wraps ErrPurpose, and does
-// not ask s.
-func Only(s signer.Signer, allowed ...Purpose) signer.Signer {
-	return &only{s, slices.Clone(allowed)}
-}
-
-type only struct {
-	signer  signer.Signer
-	allowed []Purpose
-}
-
-// PublicKey implements [signer.Signer].
-func (o *only) PublicKey() ssh.PublicKey { return o.signer.PublicKey() }
-
-// Sign implements [signer.Signer].
-func (o *only) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-	if err := Check(msg, o.allowed...); err != nil {
-		return nil, err
-	}
-	return o.signer.Sign(ctx, msg)
-}
-
-// SignAlgorithm implements [signer.AlgorithmSigner].
-func (o *only) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
-	if err := Check(msg, o.allowed...); err != nil {
-		return nil, err
-	}
-	return signer.SignAlgorithm(ctx, o.signer, msg, algorithm)
-}
-
-// Algorithms returns the algorithms of the signer that o limits.
-func (o *only) Algorithms() []string { return signer.Algorithms(o.signer) }
-
-// String returns the name that the signer gives itself, such as its reference.
-func (o *only) String() string { return fmt.Sprint(o.signer) }
-
-// Stale implements [signer.Staler].
-func (o *only) Stale() bool { return signer.IsStale(o.signer) }

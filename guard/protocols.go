@@ -16,25 +16,30 @@ type protocol struct {
 	purpose Purpose
 	use     string // of a signature
 	match   func(msg []byte) bool
+
+	// If the texts name an audience: audience returns the audience of a text that
+	// matches, or "", and parseAudience checks an audience that a person wrote.
+	audience      func(msg []byte) string
+	parseAudience func(text string) (string, error)
 }
 
 // protocols are in the order in which they are tried: a request to Ollama may have
 // the length of a digest.
 var protocols = []protocol{
-	{Registry, "a registry's token", isTokenRequest},
-	{API, "an API request", isAPIRequest},
-	{SSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG")}, // PROTOCOL.sshsig, "Signed Data"
-	{KRL, "an SSH key revocation list", startsWith("SSHKRL\n\x00")},               // PROTOCOL.krl
-	{UserAuth, "an SSH login", isUserAuth},                                        // RFC 4252, section 7
-	{Cert, "an SSH certificate", isCert},                                          // PROTOCOL.certkeys
-	{TLS13, "a TLS 1.3 handshake", isTLS13},                                       // RFC 8446, section 4.4.3
-	{ASN1, "a certificate or another ASN.1 structure", isASN1},                    // RFC 5280, section 4.1; RFC 5652, section 5.4
-	{RFC9421, "an HTTP message", isRFC9421},                                       // RFC 9421, section 2.5
-	{Cavage, "an HTTP request", isCavage},                                         // draft-cavage-http-signatures-12, section 2.3
-	{JWS, "a JSON Web Signature", isJWS},                                          // RFC 7515, section 5.1
-	{DSSE, "a DSSE envelope", startsWith("DSSEv1 ")},                              // protocol.md of DSSE
-	{Saltpack, "a saltpack message", isSaltpack},                                  // version 2 of saltpack signing and signcryption
-	{Digest, "every text that has these bytes as its digest", isDigest},           // RFC 4253, section 8; RFC 9580, section 5.2.4
+	{Registry, "a registry's token", isTokenRequest, registryAudience, parseOrigin},
+	{purpose: API, use: "an API request", match: isAPIRequest},
+	{SSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG"), namespaceOf, parseNamespace}, // PROTOCOL.sshsig, "Signed Data"
+	{purpose: KRL, use: "an SSH key revocation list", match: startsWith("SSHKRL\n\x00")},                       // PROTOCOL.krl
+	{purpose: UserAuth, use: "an SSH login", match: isUserAuth},                                                // RFC 4252, section 7
+	{purpose: Cert, use: "an SSH certificate", match: isCert},                                                  // PROTOCOL.certkeys
+	{purpose: TLS13, use: "a TLS 1.3 handshake", match: isTLS13},                                               // RFC 8446, section 4.4.3
+	{purpose: ASN1, use: "a certificate or another ASN.1 structure", match: isASN1},                            // RFC 5280, section 4.1; RFC 5652, section 5.4
+	{purpose: RFC9421, use: "an HTTP message", match: isRFC9421},                                               // RFC 9421, section 2.5
+	{purpose: Cavage, use: "an HTTP request", match: isCavage},                                                 // draft-cavage-http-signatures-12, section 2.3
+	{purpose: JWS, use: "a JSON Web Signature", match: isJWS},                                                  // RFC 7515, section 5.1
+	{purpose: DSSE, use: "a DSSE envelope", match: startsWith("DSSEv1 ")},                                      // protocol.md of DSSE
+	{purpose: Saltpack, use: "a saltpack message", match: isSaltpack},                                          // version 2 of saltpack signing and signcryption
+	{purpose: Digest, use: "every text that has these bytes as its digest", match: isDigest},                   // RFC 4253, section 8; RFC 9580, section 5.2.4
 }
 
 func protocolOf(msg []byte) protocol {
