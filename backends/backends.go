@@ -18,6 +18,10 @@ type Set struct {
 	Env     *env.Backend
 	File    *file.Backend
 	Keyring *keyring.Backend
+
+	// Limit returns s, the key that ref opened, or a Signer that signs with s for some
+	// purposes only. Open calls it for each key. The Mux does not. Nil: no limits.
+	Limit func(ref string, s signer.Signer) signer.Signer
 }
 
 var _ signer.Backend = Set{}
@@ -47,7 +51,11 @@ func (s Set) Mux() signer.Mux {
 	return m
 }
 
-// Open opens the key that ref names, as [signer.Mux.Open] does.
+// Open opens the key that ref names, as [signer.Mux.Open] does, and limits it.
 func (s Set) Open(ctx context.Context, ref string) (signer.Signer, error) {
-	return s.Mux().Open(ctx, ref)
+	key, err := s.Mux().Open(ctx, ref)
+	if err != nil || s.Limit == nil {
+		return key, err
+	}
+	return s.Limit(ref, key), nil
 }

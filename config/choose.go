@@ -87,12 +87,14 @@ type Choice struct {
 	// Binding: the one candidate was asked for by flag, program or variable. If it
 	// cannot be opened, that is the answer.
 	Binding bool
+
+	config *Config // limits the purposes of the key; nil: no limits
 }
 
 // Choose returns the keys for q. It depends on nothing but c and q, and opens
 // nothing.
 func (c *Config) Choose(q Query) Choice {
-	var choice Choice
+	choice := Choice{config: c}
 	if q.Registry != nil {
 		if o, err := challenge.OriginOf(q.Registry); err == nil {
 			choice.Registry = o.String()

@@ -29,6 +29,7 @@ type Config struct {
 	platforms  map[string]*section // by "GOOS" or "GOOS/GOARCH"
 	registries map[string]*section // by site.String
 	origins    map[challenge.Origin]*section
+	limits     []Limit
 
 	stores                 []keyring.Store
 	timeout, promptTimeout time.Duration
@@ -56,7 +57,8 @@ func (c *Config) Platforms() []string { return slices.Sorted(maps.Keys(c.platfor
 // sorted.
 func (c *Config) Registries() []string { return slices.Sorted(maps.Keys(c.registries)) }
 
-// Backends returns all built-in backends, set up as the file says. Where the file
+// Backends returns all built-in backends, set up as the file says. Keys that they
+// open sign for the purposes of the file only. Where the file
 // names no item with the passphrase of key files, File.Passphrase is nil.
 func (c *Config) Backends() backends.Set {
 	keychain := &keyring.Backend{Stores: c.stores, Timeout: c.timeout, PromptTimeout: c.promptTimeout}
@@ -64,5 +66,5 @@ func (c *Config) Backends() backends.Set {
 	if c.passphrase != "" {
 		files.Passphrase = keychain.Passphrase(c.passphrase)
 	}
-	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain}
+	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain, Limit: c.limit}
 }

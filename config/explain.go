@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/internal/spelling"
 	"github.com/countersign/countersign/signer"
@@ -32,6 +33,9 @@ type Explanation struct {
 	Tried       []Tried `json:"tried"`              // in order
 	Fingerprint string  `json:"fingerprint,omitempty"`
 	PublicKey   string  `json:"public_key,omitempty"` // as in authorized_keys; "" if no key was taken
+
+	// Purposes are those that the file allows for the key; nil if it does not limit them.
+	Purposes []guard.Purpose `json:"purposes,omitempty"`
 
 	// Order tells why these candidates and no others were tried: "--key asks for this key and no other".
 	// It is "" if a key was taken, or if nothing is configured. The error of
@@ -68,7 +72,8 @@ func (t Tried) String() string {
 
 // Open opens the first candidate that is there, as [signer.First] does, or the
 // one that was asked for. It explains itself also when it fails. Errors are
-// those of First or of b.Open. The signer prints as its reference and where that
+// those of First or of b.Open. The signer signs for the purposes of the
+// configuration only, whichever backend b is. It prints as its reference and where that
 // is written, so that errors of package challenge tell both.
 func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Explanation, error) {
 	e := Explanation{Registry: c.Registry, Tried: []Tried{}}
@@ -90,6 +95,11 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 	}
 	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
 	e.PublicKey = signer.AuthorizedKey(s.PublicKey())
+	if c.config != nil {
+		taken := e.Tried[len(e.Tried)-1].Ref
+		e.Purposes, _ = c.config.Purposes(taken, s.PublicKey())
+		s = c.config.limit(taken, s)
+	}
 	return &chosen{s, e.Tried[len(e.Tried)-1].String()}, e, nil
 }
 

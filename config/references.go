@@ -48,5 +48,11 @@ func (c *Config) CheckSchemes(m signer.Mux) error {
 			found.errorf(candidate.Source.Line, "keys: %v: did you mean %q?", err, meant+":")
 		}
 	}
+	for _, l := range c.limits {
+		_, _, err := m.Resolve(l.Key)
+		if meant := spelling.Scheme(err, l.Key); meant != "" {
+			found.errorf(l.Source.Line, "limit: %v: did you mean %q?", err, meant+":")
+		}
+	}
 	return found.err()
 }

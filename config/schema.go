@@ -14,6 +14,7 @@ func (r *reader) root() table {
 		tables: map[string]table{
 			"platform": {named: r.platform},
 			"registry": {named: r.registry},
+			"limit":    {named: r.limit},
 			"keyring": {values: map[string]setter{
 				"stores":         r.stores(&c.stores),
 				"timeout":        r.duration(&c.timeout),

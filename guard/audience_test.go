@@ -158,7 +158,7 @@ func TestCheckNamesTheAudience(t *testing.T) {
 // TestOnlyIsDenied wants the error that other refusals of a key have, with a hint.
 func TestOnlyIsDenied(t *testing.T) {
 	_, err := guard.Only(&counter{}, "sshsig git").Sign(t.Context(), []byte(sshsig("file")))
-	want := "access to key denied: refused to sign: the signature would be valid for a file or commit, as ssh-keygen -Y signs it (sshsig file): only sshsig git is allowed"
+	want := "sign file:key: access to key denied: refused to sign: the signature would be valid for a file or commit, as ssh-keygen -Y signs it (sshsig file): only sshsig git is allowed"
 	if !errors.Is(err, signer.ErrDenied) || !errors.Is(err, guard.ErrPurpose) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -49,9 +49,13 @@ func (o *only) check(msg []byte) error {
 	if err == nil {
 		return nil
 	}
-	return signer.WithHint(fmt.Errorf("%w: %w", signer.ErrDenied, err), signer.Hint{
+	err = fmt.Errorf("%w: %w", signer.ErrDenied, err)
+	if named, ok := o.signer.(fmt.Stringer); ok {
+		err = signer.Wrap("sign", named.String(), err)
+	}
+	return signer.WithHint(err, signer.Hint{
 		Do:  "if this key may sign such a text, add the purpose to the key's list of purposes",
-		See: "configuration#keyreference",
+		See: "configuration#limitreference",
 	})
 }
 

@@ -37,6 +37,7 @@ type effective struct {
 	Registries []registryKeys        `json:"registries"`
 	Realms     []challenge.RealmPair `json:"realms"`
 	Insecure   []string              `json:"insecure"`
+	Limits     []config.Limit        `json:"limits"`
 }
 
 type registryKeys struct {
@@ -74,6 +75,7 @@ func (a *app) showConfig(asJSON bool) error {
 	for _, o := range policy.Insecure {
 		e.Insecure = append(e.Insecure, o.URL().Host)
 	}
+	e.Limits = append([]config.Limit{}, c.Limits()...)
 	if asJSON {
 		return a.printJSON(e)
 	}
@@ -102,8 +104,19 @@ func (a *app) printEffective(e effective) error {
 		a.print("\n"),
 		a.printTable(3, realms),
 	)
+	if err == nil && len(e.Limits) > 0 {
+		err = a.printLimits(e.Limits)
+	}
 	if err != nil || len(e.Insecure) == 0 {
 		return err
 	}
 	return a.print("\nPLAIN HTTP IS ALLOWED TO\n%s\n", strings.Join(e.Insecure, "\n"))
+}
+
+func (a *app) printLimits(limits []config.Limit) error {
+	rows := [][]string{{"KEY", "SIGNS ONLY", "WRITTEN IN"}}
+	for _, l := range limits {
+		rows = append(rows, []string{l.Key, joinPurposes(l.Purposes), l.Source.String()})
+	}
+	return errors.Join(a.print("\n"), a.printTable(3, rows))
 }

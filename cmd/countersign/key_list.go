@@ -31,7 +31,7 @@ func (a *app) listKeys(ctx context.Context, asJSON bool) error {
 		return a.session.err
 	}
 	choice := a.session.config.Choose(config.Here(a.key))
-	l := newLister(a.quietBackends())
+	l := newLister(a.session.config, a.quietBackends())
 	l.addStores(ctx)
 	if err := l.addChosen(ctx, choice); err != nil {
 		return err
@@ -50,7 +50,11 @@ func (a *app) listKeys(ctx context.Context, asJSON bool) error {
 func (a *app) printKeys(keys []listedKey) error {
 	rows := [][]string{{"KEY", "FINGERPRINT", "TYPE", "COMMENT", "NOTE"}}
 	for _, k := range keys {
-		row := []string{k.Ref, k.Fingerprint, k.Type, k.Comment, k.Reason}
+		notes := k.Reason
+		if k.Purposes != nil {
+			notes = strings.TrimPrefix(notes+"; signs only "+joinPurposes(k.Purposes), "; ")
+		}
+		row := []string{k.Ref, k.Fingerprint, k.Type, k.Comment, notes}
 		for i, field := range row {
 			row[i] = cmp.Or(field, "-")
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -28,17 +29,20 @@ type listedKey struct {
 	Comment     string `json:"comment,omitempty"`
 	Problem     string `json:"problem,omitempty"` // a word that does not change
 	Reason      string `json:"reason,omitempty"`
+
+	Purposes []guard.Purpose `json:"purposes,omitempty"` // of a key that the configuration limits
 }
 
 // A lister gathers keys, and asks nobody for anything.
 type lister struct {
+	config   *config.Config
 	backends backends.Set
 	keys     map[string]listedKey // by place
 	failed   map[string]error     // by the scheme of the store that could not list its keys
 }
 
-func newLister(quiet backends.Set) *lister {
-	return &lister{quiet, map[string]listedKey{}, map[string]error{}}
+func newLister(c *config.Config, quiet backends.Set) *lister {
+	return &lister{c, quiet, map[string]listedKey{}, map[string]error{}}
 }
 
 func (l *lister) sorted() []listedKey {
@@ -121,6 +125,7 @@ func (l *lister) add(ref string, info signer.Info, err error) {
 	if info.PublicKey != nil {
 		key.Fingerprint, key.Type = ssh.FingerprintSHA256(info.PublicKey), info.PublicKey.Type()
 		key.PublicKey = signer.AuthorizedKey(info.PublicKey)
+		key.Purposes, _ = l.config.Purposes(ref, info.PublicKey)
 	}
 	if err != nil {
 		key.Problem, key.Reason = problem(err), reason(err)

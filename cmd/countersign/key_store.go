@@ -29,7 +29,9 @@ func (a *app) targetFor(keys backends.Set, ref string, flags *keyFileFlags) (tar
 	if err != nil {
 		return target{}, err
 	}
-	return target{ref, name, store, withEmptyCache(keys)}, flags.check(store)
+	fresh := withEmptyCache(keys)
+	fresh.Limit = nil // the test signature is of no protocol, and stays in this process
+	return target{ref, name, store, fresh}, flags.check(store)
 }
 
 // write stores key. It returns the public key after it has opened the stored key

@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/internal/doctor"
 )
 
@@ -66,6 +68,9 @@ func (a *app) printExplanation(e config.Explanation) error {
 		row := []string{string(t.Outcome), t.String()}
 		if t.Outcome == config.Taken {
 			rows = append(rows, row)
+			if e.Purposes != nil {
+				rows = append(rows, []string{"signs only", joinPurposes(e.Purposes)})
+			}
 		} else {
 			others = append(others, row, []string{"", t.Reason})
 		}
@@ -76,4 +81,13 @@ func (a *app) printExplanation(e config.Explanation) error {
 		}
 	}
 	return a.printTable(3, append(rows, others...))
+}
+
+// joinPurposes returns the purposes of a limited key as people read them.
+func joinPurposes(purposes []guard.Purpose) string {
+	var names []string
+	for _, p := range purposes {
+		names = append(names, string(p))
+	}
+	return cmp.Or(strings.Join(names, ", "), "nothing")
 }

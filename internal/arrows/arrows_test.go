@@ -25,7 +25,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|filelock|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
-	{"config", `^config$`, `^(config|challenge|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
+	{"config", `^config$`, `^(config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"signin", `^signin$`, `^(signin|config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"ollama", `^ollama$`, `^(ollama|challenge|guard|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"auth", `^ollama/auth$`, `^(ollama(/auth)?|config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},

@@ -13,6 +13,7 @@ import (
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
@@ -54,8 +55,8 @@ func (c keyCheck) Run(ctx context.Context) []Finding {
 		found = append(found, c.unusable(e, err))
 	} else {
 		used := e.Tried[len(e.Tried)-1]
-		found = append(found, c.Subject().found(OK, fmt.Sprintf("%s: %s", used, e.Fingerprint), ""))
-		found = append(found, c.sign(ctx, key))
+		found = append(found, c.Subject().found(OK, fmt.Sprintf("%s: %s%s", used, e.Fingerprint, limits(e.Purposes)), ""))
+		found = append(found, c.sign(ctx, key, e.Purposes))
 		found = append(found, c.replaceable(used.Ref)...)
 	}
 	return append(found, c.openToOthers(ctx, c.choice.Candidates[len(e.Tried):])...)
@@ -96,13 +97,39 @@ func (c keyCheck) downgradeLocked(f Finding, err error) Finding {
 	return f
 }
 
-// testText has the form of the texts that Ollama signs. It is from 1970, so no
-// server accepts it.
-var testText = []byte("GET,/countersign/doctor?ts=0")
+// limits returns a clause about the purposes of a limited key.
+func limits(purposes []guard.Purpose) string {
+	if purposes == nil {
+		return ""
+	}
+	return ", signs only " + strings.Trim(fmt.Sprint(purposes), "[]")
+}
+
+// testTextFor returns a text that a key may sign, in a form that Ollama signs, or nil
+// if a limited key may sign none. It is from 1970, so no server accepts it.
+func testTextFor(purposes []guard.Purpose) []byte {
+	texts := []string{"GET,/countersign/doctor?ts=0"}
+	for _, p := range append([]guard.Purpose{guard.Registry.For("https://countersign.invalid")}, purposes...) {
+		if origin, ok := strings.CutPrefix(string(p), string(guard.Registry)+" "); ok {
+			const emptyHash = "ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ=="
+			texts = append(texts, "GET,"+origin+"/countersign/doctor?nonce=AAAAAAAAAAAAAAAAAAAAAA&ts=0,"+emptyHash)
+		}
+	}
+	for _, text := range texts {
+		if purposes == nil || guard.Check([]byte(text), purposes...) == nil {
+			return []byte(text)
+		}
+	}
+	return nil
+}
 
 // sign makes and verifies a signature.
-func (c keyCheck) sign(ctx context.Context, key signer.Signer) Finding {
+func (c keyCheck) sign(ctx context.Context, key signer.Signer, purposes []guard.Purpose) Finding {
 	s := Subject{"signature", c.about}
+	testText := testTextFor(purposes)
+	if testText == nil {
+		return s.found(Note, "not tried, because the key may not sign a request to Ollama", "")
+	}
 	value, err := challenge.Sign(ctx, key, testText)
 	if err == nil {
 		_, err = challenge.Verify(value, testText)
