@@ -492,3 +492,22 @@ func ExampleFromCrypto() {
 	// Output:
 	// ssh-ed25519 <nil>
 }
+
+// An app shows that a store waits for a person.
+func ExampleWithPromptFunc() {
+	keys := signer.Mux{"store": signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
+		end := signer.BeginPrompt(ctx, "example-store", name) // a backend calls it
+		err := fmt.Errorf("%w: the window was closed", signer.ErrDenied)
+		end(err)
+		return nil, err
+	})}
+	ctx := signer.WithPromptFunc(context.Background(), func(e signer.PromptEvent) {
+		fmt.Printf("%s: the prompt for %s: %s\n", e.Store, e.Key, e.State)
+	})
+	_, err := keys.Open(ctx, "store:key")
+	fmt.Println(err)
+	// Output:
+	// example-store: the prompt for store:key: opened
+	// example-store: the prompt for store:key: refused
+	// open store:key: access to key denied: the window was closed
+}

@@ -28,7 +28,7 @@ func (m Mux) Open(ctx context.Context, ref string) (Signer, error) {
 	if err != nil {
 		return nil, &Error{Op: "open", Err: err}
 	}
-	s, err := contain(func() (Signer, error) { return b.Open(ctx, name) })
+	s, err := contain(func() (Signer, error) { return b.Open(withReference(ctx, ref), name) })
 	if err != nil {
 		return nil, Wrap("open", ref, err)
 	}
@@ -112,7 +112,7 @@ func (n *named) PublicKey() ssh.PublicKey { return n.s.PublicKey() }
 func (n *named) Algorithms() []string { return Algorithms(n.s) }
 
 func (n *named) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-	return n.explain(func() (*ssh.Signature, error) { return n.s.Sign(ctx, msg) })
+	return n.explain(func() (*ssh.Signature, error) { return n.s.Sign(withReference(ctx, n.ref), msg) })
 }
 
 func (n *named) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {

@@ -72,7 +72,7 @@ func (c *Client) request(ctx context.Context, key signer.Signer, method, target 
 	if err := c.config().Policy().CheckPlain(c.Server); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(c.withPrompt(ctx))
 	defer cancel()
 	req, err := httpclient.NewRequest(ctx, method, target)
 	if err != nil {

@@ -52,6 +52,11 @@ type Client struct {
 	// Ollama's own app.
 	Launch bool
 
+	// Prompt is called when a store asks a person to unlock the key, and when that has
+	// ended, so that the app can say which other window waits for an answer. It may be
+	// nil. See [signer.WithPromptFunc].
+	Prompt func(signer.PromptEvent)
+
 	// Base sends the requests; nil means a transport with limits. Set it for a proxy or
 	// a certificate authority of your own.
 	Base http.RoundTripper
@@ -109,7 +114,24 @@ func (c *Client) config() *config.Config {
 // keys with c. Make it once, so that its requests share their tokens.
 func (c *Client) HTTP() *http.Client {
 	c.setUp()
-	return &http.Client{Transport: &challenge.Transport{Client: c.client, Base: c.Base}}
+	return &http.Client{Transport: prompting{c, &challenge.Transport{Client: c.client, Base: c.Base}}}
+}
+
+// prompting tells the prompts of requests to the Client's function.
+type prompting struct {
+	client *Client
+	*challenge.Transport
+}
+
+func (p prompting) RoundTrip(req *http.Request) (*http.Response, error) {
+	return p.Transport.RoundTrip(req.WithContext(p.client.withPrompt(req.Context())))
+}
+
+func (c *Client) withPrompt(ctx context.Context) context.Context {
+	if c.Prompt == nil {
+		return ctx
+	}
+	return signer.WithPromptFunc(ctx, c.Prompt)
 }
 
 // OpenKey opens the key and makes none. A prompt may come. The Client keeps the opened
@@ -123,7 +145,7 @@ func (c *Client) OpenKey(ctx context.Context) (signer.Signer, error) {
 
 func (c *Client) open(ctx context.Context) (signer.Signer, config.Explanation, error) {
 	c.setUp()
-	return c.choice().Open(ctx, c.keeper)
+	return c.choice().Open(c.withPrompt(ctx), c.keeper)
 }
 
 func (c *Client) choice() config.Choice {
@@ -160,7 +182,7 @@ func (c *Client) EnsureKey(ctx context.Context) (signer.Signer, error) {
 	if store == nil {
 		return nil, err
 	}
-	_, made := store.Generate(ctx, name)
+	_, made := store.Generate(c.withPrompt(ctx), name)
 	if made != nil && !errors.Is(made, signer.ErrExists) { // another process was quicker
 		return nil, fmt.Errorf("make a key: %w", signer.Wrap("generate", ref, made))
 	}

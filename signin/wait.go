@@ -77,7 +77,7 @@ func (e *waitError) Error() string {
 
 func (e *waitError) Unwrap() []error { return []error{e.end, e.last} }
 
-// pollInterval grows, because a person who does not finish at once has to sign in first.
+// pollInterval grows, because a person often has to sign in before the key can be added.
 func pollInterval() backoff.BackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: 2 * time.Second, Multiplier: 1.1, MaxInterval: 10 * time.Second}
 }

@@ -33,13 +33,17 @@ func (s *secretService) unlock(object dbus.ObjectPath, what, name string) error 
 	if err := s.service("Unlock", []dbus.ObjectPath{object}).Store(&unlocked, &dialog); err != nil {
 		return err
 	}
-	if err := s.ask(dialog, "to unlock "+what, name); err != nil {
+	isUnlocked := func() error {
+		locked, err := s.locked(object)
+		if err == nil && locked {
+			err = explain(signer.ErrDenied, SecretService, "dismissed", "the prompt to unlock %s %q was answered with no", what, name)
+		}
 		return err
 	}
-	if locked, err = s.locked(object); err == nil && locked {
-		err = explain(signer.ErrDenied, SecretService, "dismissed", "the prompt to unlock %s %q was answered with no", what, name)
+	if dialog == noObject {
+		return isUnlocked()
 	}
-	return err
+	return s.ask(dialog, "to unlock "+what, name, isUnlocked)
 }
 
 func (s *secretService) locked(object dbus.ObjectPath) (locked bool, err error) {
@@ -52,14 +56,17 @@ func (s *secretService) locked(object dbus.ObjectPath) (locked bool, err error) 
 }
 
 // ask starts a prompt of the service, if there is one, and waits until it is
-// completed. KeePassXC has a prompt for each change; most of them show nothing.
+// completed. KeePassXC has a prompt for each change; most of them show nothing. A
+// completed prompt was allowed if check returns nil.
 //
 // If no answer comes, ask dismisses the prompt: gnome-keyring would leave its
 // dialog open, even when this program has ended.
-func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string) error {
+func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string, check func() error) (err error) {
 	if dialog == noObject {
 		return nil
 	}
+	end := signer.BeginPrompt(s.ctx, string(SecretService), name)
+	defer func() { end(err) }()
 	if !s.conn.outlive() {
 		return s.ctx.Err()
 	}
@@ -94,7 +101,10 @@ func (s *secretService) ask(dialog dbus.ObjectPath, purpose, name string) error 
 				return explain(signer.ErrUnavailable, SecretService, "bus-died", "the D-Bus session bus ended while a prompt was open")
 			}
 			if signal.Path == dialog && signal.Name == promptInterface+".Completed" {
-				return s.completed(signal, purpose, name)
+				if err := s.completed(signal, purpose, name); err != nil {
+					return err
+				}
+				return check()
 			}
 		}
 	}

@@ -84,11 +84,20 @@ func (k *kwallet) open(p prompting) error {
 	if err := k.call("networkWallet").Store(&k.wallet); err != nil {
 		return err
 	}
-	if p == noPrompt {
-		if err := k.isOpen(); err != nil {
-			return err
-		}
+	closed := k.isOpen()
+	switch {
+	case closed == nil:
+		return k.openWallet()
+	case p == noPrompt || !errors.Is(closed, signer.ErrLocked):
+		return closed
 	}
+	end := signer.BeginPrompt(k.ctx, string(KWallet), k.wallet)
+	err := k.openWallet()
+	end(err)
+	return err
+}
+
+func (k *kwallet) openWallet() error {
 	if err := k.call("open", k.wallet, int64(0), kwalletFolder).Store(&k.handle); err != nil {
 		return err
 	}

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countersign/countersign/internal/secretservice"
+	"github.com/countersign/countersign/signer"
 )
 
 // watchPrompts counts the prompts that are asked for on the bus, until stop.
@@ -49,18 +52,62 @@ func TestPromptAnsweredOnce(t *testing.T) {
 	}
 }
 
+// TestPromptEventsOfManyGoroutines wants one prompt and two events for 20 goroutines,
+// the same refusal for all, and a prompt again at the next call.
+func TestPromptEventsOfManyGoroutines(t *testing.T) {
+	t.Parallel()
+	s, display := locked(t)
+	stop := watchPrompts(t, s)
+	w := startWorker(t, s.Env(), withPrompt(time.Minute))
+	events := func(end signer.PromptState) []signer.PromptEvent {
+		return []signer.PromptEvent{
+			{Key: "keyring:key", Store: "secret-service", State: signer.PromptOpened},
+			{Key: "keyring:key", Store: "secret-service", State: end},
+		}
+	}
+	w.start("open by reference", "key")
+	display.Dismiss()
+	refused := w.finish()
+	if diff := cmp.Diff(events(signer.PromptRefused), refused.Prompts); diff != "" || refused.Denied != 20 {
+		t.Errorf("%d of 20 goroutines were refused\n%s", refused.Denied, diff)
+	}
+	w.start("open by reference", "key")
+	display.Answer("password")
+	allowed := w.finish()
+	if diff := cmp.Diff(events(signer.PromptAllowed), allowed.Prompts); diff != "" || allowed.Error != "" {
+		t.Errorf("%s\n%s", allowed.Error, diff)
+	}
+	if n := stop(); n != 2 {
+		t.Errorf("%d prompts, want 2", n)
+	}
+}
+
+func TestPromptEventsOfUnansweredPrompt(t *testing.T) {
+	t.Parallel()
+	s, display := locked(t)
+	w := startWorker(t, s.Env(), withPrompt(3*time.Second))
+	if r := w.do("open by reference", "key"); len(r.Prompts) != 2 || r.Prompts[1].State != signer.PromptTimedOut {
+		t.Errorf("%s, %v", r.Error, r.Prompts)
+	}
+	display.AwaitNoPrompt()
+}
+
 // A prompt does not outlast the context of those who wait for its answer.
 func TestPromptEndsWithContext(t *testing.T) {
 	t.Parallel()
 	s, display := locked(t)
 	w := startWorker(t, s.Env(), withPrompt(time.Minute))
-	w.start("open", "key")
+	w.start("open by reference", "key")
 	display.AwaitPrompt()
 	if err := w.cmd.Process.Signal(os.Interrupt); err != nil { // ends the context of open
 		t.Fatal(err)
 	}
-	if r := w.finish(); r.Error != context.Canceled.Error() {
-		t.Errorf("Open: got error %q, want %q", r.Error, context.Canceled)
+	r := w.finish()
+	if text, _, _ := strings.Cut(r.Error, "\n"); text != "open keyring:key: "+context.Canceled.Error() {
+		t.Errorf("Open: got error %q, want %q", text, context.Canceled)
+	}
+	if len(r.Prompts) != 2 || r.Prompts[1].State != signer.PromptCancelled {
+		t.Errorf("events: %v", r.Prompts)
 	}
 	display.AwaitNoPrompt()
 }

@@ -139,7 +139,7 @@ func (s *secretService) Set(item keyring.Item) error {
 	if err != nil {
 		return err
 	}
-	return s.ask(dialog, "to store the item", item.Key)
+	return s.ask(dialog, "to store the item", item.Key, func() error { return nil })
 }
 
 // Remove returns keyring.ErrKeyNotFound if there is no such item.
@@ -152,7 +152,7 @@ func (s *secretService) Remove(key string) error {
 	if err := s.call(object, secretItem+"Delete").Store(&dialog); err != nil {
 		return err
 	}
-	return s.ask(dialog, "to delete the item", key)
+	return s.ask(dialog, "to delete the item", key, func() error { return nil })
 }
 
 // Keys returns the values of the attribute that Get looks for. It does not use

@@ -51,6 +51,9 @@ type outcome struct {
 	Kinds []string    // the sentinels that the error wraps
 	Hint  signer.Hint // of the error
 	Took  time.Duration
+
+	Prompts []signer.PromptEvent // of "open by reference"
+	Denied  int                  // of its goroutines
 }
 
 func work(config string) {
@@ -97,6 +100,8 @@ func (w *working) do(o order) (r outcome, err error) {
 		k, err = w.settings.backend().Open(ctx, o.Name)
 	case "open at once":
 		k, err = w.openAtOnce(o.Name)
+	case "open by reference":
+		k, err = w.openByReference(ctx, o.Name, &r)
 	case "sign":
 		_, err = w.opened.Sign(ctx, []byte("message"))
 	case "generate":
@@ -130,6 +135,29 @@ func (w *working) openAtOnce(name string) (k signer.Signer, err error) {
 		})
 	}
 	wg.Wait()
+	return opened[0], errors.Join(errs...)
+}
+
+// openByReference opens a locked key in 20 goroutines, and counts prompts and refusals.
+func (w *working) openByReference(ctx context.Context, name string, r *outcome) (signer.Signer, error) {
+	events := make(chan signer.PromptEvent, 100)
+	ctx = signer.WithPromptFunc(ctx, func(e signer.PromptEvent) { events <- e })
+	opened, errs := make([]signer.Signer, 20), make([]error, 20)
+	var wg sync.WaitGroup
+	for i := range opened {
+		wg.Go(func() { opened[i], errs[i] = signer.Mux{"keyring": w.Backend}.Open(ctx, "keyring:"+name) })
+	}
+	wg.Wait()
+	for ended := false; !ended || len(events) > 0; { // the end may come after its callers left
+		e := <-events
+		ended = e.State != signer.PromptOpened
+		r.Prompts = append(r.Prompts, e)
+	}
+	for _, err := range errs {
+		if errors.Is(err, signer.ErrDenied) {
+			r.Denied++
+		}
+	}
 	return opened[0], errors.Join(errs...)
 }
 

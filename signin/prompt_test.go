@@ -1,0 +1,61 @@
+package signin_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countersign/countersign/backends/file"
+	"github.com/countersign/countersign/signer"
+	"github.com/countersign/countersign/signin"
+)
+
+// asking is a backend whose keys ask a person at the first signature.
+type asking struct{ *file.Backend }
+
+func newAsking() asking {
+	secret := func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }
+	return asking{&file.Backend{NewPassphrase: secret, Passphrase: func(ctx context.Context, _ string) ([]byte, error) {
+		defer signer.BeginPrompt(ctx, "window", "key")(nil)
+		return []byte("secret"), nil
+	}}}
+}
+
+// TestPromptOfEachRequest wants the events of a prompt at the first signature, wherever
+// that is, and none later.
+func TestPromptOfEachRequest(t *testing.T) {
+	for name, request := range map[string]func(*testing.T, *signin.Client, signer.Signer){
+		"Account": func(t *testing.T, c *signin.Client, key signer.Signer) {
+			if _, err := c.Account(t.Context(), key); err == nil {
+				t.Error("a key that nobody knows has an account")
+			}
+		},
+		"HTTP": func(t *testing.T, c *signin.Client, _ signer.Signer) {
+			resp, err := c.HTTP().Get(c.Server.String() + "/v2/demo/manifests/latest")
+			if err == nil {
+				resp.Body.Close()
+				t.Error("a key that nobody knows opens a resource")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := startRegistry(t)
+			var events []signer.PromptState
+			c := newClient(t, r)
+			c.Keys = signer.Mux{"file": newAsking()}
+			c.Prompt = func(e signer.PromptEvent) {
+				if e.Key != c.Key || e.Store != "window" {
+					t.Errorf("got %+v", e)
+				}
+				events = append(events, e.State)
+			}
+			key := ensureKey(t, c)
+			request(t, c, key)
+			request(t, c, key)
+			if diff := cmp.Diff([]signer.PromptState{signer.PromptOpened, signer.PromptAllowed}, events); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
