@@ -1,0 +1,79 @@
+// Package audit writes a line for each decision of the gate.
+package audit
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/countersign/countersign/gate/scope"
+	"github.com/countersign/countersign/internal/printable"
+)
+
+// A Decision is granted or refused. It has no token and no signature.
+type Decision struct {
+	Time    time.Time      `json:"time"`
+	Granted bool           `json:"granted"`
+	Status  int            `json:"status"`           // of the reply, or of the reply that the server behind the gate may still change
+	Reason  string         `json:"reason,omitempty"` // why it was refused
+	Name    string         `json:"name,omitempty"`   // of the key's owner, if the key is enrolled
+	Key     string         `json:"key,omitempty"`    // fingerprint, if the client proved the key
+	Address string         `json:"address"`
+	Site    string         `json:"site"`
+	Method  string         `json:"method"`
+	Path    string         `json:"path"` // without the query
+	Access  []scope.Access `json:"access,omitempty"`
+	Asked   []scope.Access `json:"asked,omitempty"` // if it is not the same as Access
+	Secret  string         `json:"secret,omitempty"` // the id of a helper secret
+}
+
+// A Log writes decisions as JSON, one in each line. It is safe for concurrent use.
+type Log struct {
+	path string
+
+	mu  sync.Mutex
+	out io.Writer
+}
+
+// New returns a Log that writes to out.
+func New(out io.Writer) *Log { return &Log{out: out} }
+
+// Open returns a Log that appends to the file at path, which it makes with the mode
+// 0600 if it is missing. Errors are those of package os.
+func Open(path string) (*Log, error) {
+	l := &Log{path: path}
+	return l, l.Reopen()
+}
+
+// Reopen opens the file again, as is needed after a program has renamed it.
+func (l *Log) Reopen() error {
+	if l.path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return printable.Error(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old, ok := l.out.(io.Closer); ok {
+		old.Close()
+	}
+	l.out = f
+	return nil
+}
+
+// Write writes d. Text of clients is made printable and cut.
+func (l *Log) Write(d Decision) error {
+	d.Reason, d.Path, d.Method = printable.Text(d.Reason), printable.Text(d.Path), printable.Text(d.Method)
+	line, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err = l.out.Write(append(printable.JSON(line), '\n'))
+	return err
+}
