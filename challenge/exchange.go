@@ -116,7 +116,7 @@ func (x *exchange) try(ctx context.Context) (Token, *Error) {
 // send makes one request, signed with a fresh nonce.
 func (x *exchange) send(ctx context.Context) (Token, *Error) {
 	target := tokenURL(x.want.realm, x.want.service, x.want.scope, x.client.now().Add(x.ahead), newNonce())
-	auth, err := Sign(ctx, x.key, tokenText(target))
+	auth, err := Sign(ctx, x.key, TokenText(target))
 	if err != nil {
 		return Token{}, &Error{Op: "sign", Err: err}
 	}

@@ -40,7 +40,7 @@ func FuzzTokenRequestPurpose(f *testing.F) {
 		if u, err = p.CheckRealm(registry, realm); err != nil {
 			return
 		}
-		text := tokenText(tokenURL(u, service, scope, time.Unix(ts&0xffffffff, 0), newNonce()))
+		text := TokenText(tokenURL(u, service, scope, time.Unix(ts&0xffffffff, 0), newNonce()))
 		if got := guard.PurposeOf(text); got != guard.Registry {
 			t.Errorf("PurposeOf(%q) = %s, want %s", text, got, guard.Registry)
 		}

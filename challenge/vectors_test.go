@@ -133,7 +133,7 @@ func TestOllamaTokenRequests(t *testing.T) {
 			if got != v.URL {
 				t.Errorf("token request:\n got %s\nwant %s", got, v.URL)
 			}
-			if want := string(tokenText(got)); want != v.Signed {
+			if want := string(TokenText(got)); want != v.Signed {
 				t.Errorf("signed text:\n got %s\nwant %s", want, v.Signed)
 			}
 		})

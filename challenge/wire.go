@@ -51,6 +51,28 @@ func Sign(ctx context.Context, s signer.Signer, msg []byte) (string, error) {
 // msg, and returns the key that made it. The caller decides whether it knows that key,
 // and cuts an auth-scheme in front ("Bearer ").
 func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
+	sig, err := ParseSignature(authorization)
+	if err != nil {
+		return nil, err
+	}
+	if err := sig.Verify(msg); err != nil {
+		return nil, err
+	}
+	return sig.Key, nil
+}
+
+// A Signature is the result of [Sign], parsed and not yet verified.
+type Signature struct {
+	// Key is the key that the signature names. Until Verify returned nil, anyone may
+	// have written it there.
+	Key ssh.PublicKey
+
+	blob []byte
+}
+
+// ParseSignature reads the result of [Sign], so that a server can look at the kind and
+// the size of the key before it verifies the signature.
+func ParseSignature(authorization string) (*Signature, error) {
 	first, second, ok := strings.Cut(authorization, ":")
 	if !ok || strings.ContainsAny(authorization, "\r\n") { // package base64 skips line ends
 		return nil, errors.New("malformed signature: want <public key>:<signature> in base64")
@@ -70,10 +92,15 @@ func Verify(authorization string, msg []byte) (ssh.PublicKey, error) {
 	if err := checkKind(pub); err != nil {
 		return nil, err
 	}
-	if err := pub.Verify(msg, &ssh.Signature{Format: algorithm(pub), Blob: blob}); err != nil {
-		return nil, fmt.Errorf("the signature is not one of these bytes by key %s", ssh.FingerprintSHA256(pub))
+	return &Signature{pub, blob}, nil
+}
+
+// Verify returns an error unless s is a signature of msg by its key.
+func (s *Signature) Verify(msg []byte) error {
+	if err := s.Key.Verify(msg, &ssh.Signature{Format: algorithm(s.Key), Blob: s.blob}); err != nil {
+		return fmt.Errorf("the signature is not one of these bytes by key %s", ssh.FingerprintSHA256(s.Key))
 	}
-	return pub, nil
+	return nil
 }
 
 // checkKind returns ErrUnsupported for a key whose signatures the format cannot hold.
@@ -120,8 +147,9 @@ func tokenURL(realm *url.URL, service, scope string, now time.Time, nonce string
 	return u.String()
 }
 
-// tokenText returns the text that is signed for target, the result of tokenURL.
-func tokenText(target string) []byte { return []byte("GET," + target + "," + emptyHash) }
+// TokenText returns the text that is signed for a GET request to a token endpoint.
+// The target is the whole URL of the request, as the client has it.
+func TokenText(target string) []byte { return []byte("GET," + target + "," + emptyHash) }
 
 // newNonce returns 16 random bytes, in the URL's alphabet of base64 without padding.
 func newNonce() string {
@@ -246,7 +274,7 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 	if method == "" {
 		method = http.MethodGet
 	}
-	auth, err := Sign(ctx, s, []byte(method+","+u.RequestURI()))
+	auth, err := Sign(ctx, s, APIText(method, u.RequestURI()))
 	if err != nil {
 		return fmt.Errorf("signing the request to %s: %w", u.Host, err)
 	}
@@ -257,6 +285,10 @@ func signRequest(ctx context.Context, s signer.Signer, req *http.Request, now ti
 	req.Header.Set("Authorization", auth)
 	return nil
 }
+
+// APIText returns the text that is signed for a request to Ollama's API. The target
+// is the path and the query of the request, "/api/tags?ts=1700000000".
+func APIText(method, target string) []byte { return []byte(method + "," + target) }
 
 // Section: Sign-in page
 

@@ -36,7 +36,8 @@ func TestAudienceOf(t *testing.T) {
 		tokenRequest("http://%B0/"):                           "http://%B0",
 		tokenRequest("https://%E2%84%AA.example/"):            "https://%E2%84%AA.example",
 		tokenRequest("https://" + strings.Repeat("a", 301)):   "",
-		"GET,https://ollama.com?ts=1700000000,ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ==": "https://ollama.com",
+		"GET,https://ollama.com?ts=1700000000,ZTNiMGM0NDI5OGZjMWMxNDlhZmJmNGM4OTk2ZmI5MjQyN2FlNDFlNDY0OWI5MzRjYTQ5NTk5MWI3ODUyYjg1NQ==":                                "https://ollama.com",
+		"COUNTERSIGN-SECRET,http://r.example:5000?actions=pull&expires=1&id=AAECAwQFBgcICQoLDA0ODw&key=SHA256%3AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&service=s": "http://r.example:5000",
 		sshsig("git"):                    "git",
 		sshsig("file"):                   "file",
 		sshsig("a@example.com"):          "a@example.com",
@@ -57,33 +58,34 @@ func TestAudienceOf(t *testing.T) {
 
 func TestParsePurpose(t *testing.T) {
 	for text, want := range map[string]guard.Purpose{
-		"ollama.registry":                        "ollama.registry",
-		"ollama.registry https://R.example":      "ollama.registry https://r.example",
-		"ollama.registry HTTPS://r.example:443/": "ollama.registry https://r.example",
-		"ollama.registry http://[0:0::1]:5000":   "ollama.registry http://[::1]:5000",
-		"ollama.registry http://r.example:80":    "ollama.registry http://r.example",
-		"ollama.registry https://r.example:80":   "ollama.registry https://r.example:80",
-		"ollama.api":                             "ollama.api",
-		"sshsig":                                 "sshsig",
-		"sshsig git":                             "sshsig git",
-		"raw":                                    "raw",
-		"":                                       "",
-		"ollama":                                 "",
-		"OLLAMA.API":                             "",
-		" ollama.api":                            "",
-		"ollama.api https://r.example":           "",
-		"ssh.userauth git":                       "",
-		"raw x":                                  "",
-		"ollama.registry ":                       "",
-		"ollama.registry r.example":              "",
-		"ollama.registry ftp://r.example":        "",
-		"ollama.registry https://":               "",
-		"ollama.registry https://r.example/token":             "",
-		"ollama.registry https://r.example?a":                 "",
-		"ollama.registry https://r.example#a":                 "",
-		"ollama.registry https://u@r.example":                 "",
-		"ollama.registry https://r.example:99999":             "",
-		"ollama.registry https://r.example https://s":         "",
+		"ollama.registry":                             "ollama.registry",
+		"ollama.registry https://R.example":           "ollama.registry https://r.example",
+		"ollama.registry HTTPS://r.example:443/":      "ollama.registry https://r.example",
+		"ollama.registry http://[0:0::1]:5000":        "ollama.registry http://[::1]:5000",
+		"ollama.registry http://r.example:80":         "ollama.registry http://r.example",
+		"ollama.registry https://r.example:80":        "ollama.registry https://r.example:80",
+		"ollama.api":                                  "ollama.api",
+		"countersign.helper https://R.example":        "countersign.helper https://r.example",
+		"sshsig":                                      "sshsig",
+		"sshsig git":                                  "sshsig git",
+		"raw":                                         "raw",
+		"":                                            "",
+		"ollama":                                      "",
+		"OLLAMA.API":                                  "",
+		" ollama.api":                                 "",
+		"ollama.api https://r.example":                "",
+		"ssh.userauth git":                            "",
+		"raw x":                                       "",
+		"ollama.registry ":                            "",
+		"ollama.registry r.example":                   "",
+		"ollama.registry ftp://r.example":             "",
+		"ollama.registry https://":                    "",
+		"ollama.registry https://r.example/token":     "",
+		"ollama.registry https://r.example?a":         "",
+		"ollama.registry https://r.example#a":         "",
+		"ollama.registry https://u@r.example":         "",
+		"ollama.registry https://r.example:99999":     "",
+		"ollama.registry https://r.example https://s": "",
 		"ollama.registry https://" + strings.Repeat("a", 301): "",
 		"sshsig ":                            "",
 		"sshsig a b":                         "",
@@ -99,8 +101,8 @@ func TestParsePurpose(t *testing.T) {
 
 func TestPurposes(t *testing.T) {
 	all := guard.Purposes()
-	if len(all) != 15 {
-		t.Errorf("%d purposes, want 15: %v", len(all), all)
+	if len(all) != 16 {
+		t.Errorf("%d purposes, want 16: %v", len(all), all)
 	}
 	for _, p := range all {
 		if got, err := guard.ParsePurpose(string(p)); got != p || err != nil {

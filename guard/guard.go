@@ -20,22 +20,23 @@ import (
 // [ParsePurpose] checks a Purpose that a person wrote.
 type Purpose string
 
-// The purposes. The first two are Ollama's; Raw is none of the others.
+// The purposes. The first two are Ollama's, the third is countersign's own; Raw is none of the others.
 const (
-	Registry Purpose = "ollama.registry" // a request to a registry's token endpoint
-	API      Purpose = "ollama.api"      // a request to Ollama's API
-	Cavage   Purpose = "http.cavage"     // an HTTP signature as Gitea and CloudAPI verify it
-	RFC9421  Purpose = "http.rfc9421"    // an HTTP message signature
-	JWS      Purpose = "jws"             // a JSON Web Signature
-	SSHSig   Purpose = "sshsig"          // ssh-keygen -Y sign, which git uses
-	UserAuth Purpose = "ssh.userauth"    // an SSH login
-	Cert     Purpose = "ssh.cert"        // an SSH certificate
-	KRL      Purpose = "ssh.krl"         // an SSH key revocation list
-	Digest   Purpose = "digest"          // a bare digest, as an SSH host signs it
-	TLS13    Purpose = "tls13"           // a TLS 1.3 handshake
-	ASN1     Purpose = "asn1"            // X.509, CMS and other ASN.1 structures
-	DSSE     Purpose = "dsse"            // a DSSE envelope
-	Saltpack Purpose = "saltpack"        // a saltpack message
+	Registry Purpose = "ollama.registry"    // a request to a registry's token endpoint
+	API      Purpose = "ollama.api"         // a request to Ollama's API
+	Helper   Purpose = "countersign.helper" // a secret that a credential helper gives to a client
+	Cavage   Purpose = "http.cavage"        // an HTTP signature as Gitea and CloudAPI verify it
+	RFC9421  Purpose = "http.rfc9421"       // an HTTP message signature
+	JWS      Purpose = "jws"                // a JSON Web Signature
+	SSHSig   Purpose = "sshsig"             // ssh-keygen -Y sign, which git uses
+	UserAuth Purpose = "ssh.userauth"       // an SSH login
+	Cert     Purpose = "ssh.cert"           // an SSH certificate
+	KRL      Purpose = "ssh.krl"            // an SSH key revocation list
+	Digest   Purpose = "digest"             // a bare digest, as an SSH host signs it
+	TLS13    Purpose = "tls13"              // a TLS 1.3 handshake
+	ASN1     Purpose = "asn1"               // X.509, CMS and other ASN.1 structures
+	DSSE     Purpose = "dsse"               // a DSSE envelope
+	Saltpack Purpose = "saltpack"           // a saltpack message
 	Raw      Purpose = "raw"
 )
 

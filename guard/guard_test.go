@@ -147,8 +147,8 @@ func TestPurposeOf(t *testing.T) {
 	for _, s := range crossProtocol(t) {
 		seen[s.Class] = true
 	}
-	if len(seen) != 15 {
-		t.Errorf("texts of %d purposes, want 15: %v", len(seen), slices.Sorted(maps.Keys(seen)))
+	if len(seen) != 16 {
+		t.Errorf("texts of %d purposes, want 16: %v", len(seen), slices.Sorted(maps.Keys(seen)))
 	}
 }
 

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"encoding/base64"
 	"net/url"
 	"slices"
 	"strconv"
@@ -41,9 +40,7 @@ func isTokenRequest(msg []byte) bool {
 // padding, without escapes.
 func hasNonce(rawQuery string, query url.Values) bool {
 	nonce := query.Get("nonce")
-	decoded, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
-	return err == nil && len(decoded) == 16 && len(query["nonce"]) == 1 &&
-		hasField(rawQuery, "nonce="+nonce)
+	return isNonce(nonce) && len(query["nonce"]) == 1 && hasField(rawQuery, "nonce="+nonce)
 }
 
 // isAPIRequest: "<method>,<path>?<query with ts>".

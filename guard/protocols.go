@@ -28,6 +28,7 @@ type protocol struct {
 var protocols = []protocol{
 	{Registry, "a registry's token", isTokenRequest, registryAudience, parseOrigin},
 	{purpose: API, use: "an API request", match: isAPIRequest},
+	{Helper, "a registry's tokens, until it expires", isHelperSecret, helperAudience, parseOrigin},
 	{SSHSig, "a file or commit, as ssh-keygen -Y signs it", startsWith("SSHSIG"), namespaceOf, parseNamespace}, // PROTOCOL.sshsig, "Signed Data"
 	{purpose: KRL, use: "an SSH key revocation list", match: startsWith("SSHKRL\n\x00")},                       // PROTOCOL.krl
 	{purpose: UserAuth, use: "an SSH login", match: isUserAuth},                                                // RFC 4252, section 7

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWireFormats wants challenge/wire.go to have a section for each heading of
-// docs/wire-formats.md, in the same order, and in each section a function that the
-// page names.
+// TestWireFormats wants challenge/wire.go and challenge/helpersecret.go to have a section
+// for each heading of docs/wire-formats.md, in the same order, and in each section a
+// function that the page names.
 func TestWireFormats(t *testing.T) {
 	page := pages(t)[filepath.Join(root, "docs", "wire-formats.md")]
 	var want []string
@@ -24,24 +24,37 @@ func TestWireFormats(t *testing.T) {
 		want = append(want, heading)
 		text[heading] = rest
 	}
+	var got []string
+	named := map[string]bool{}
+	for _, file := range []string{"wire.go", "helpersecret.go"} {
+		got = append(got, sections(t, filepath.Join(root, "challenge", file), text, named)...)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("headings of docs/wire-formats.md (-) and sections of the code (+):\n%s", diff)
+	}
+	for _, heading := range want {
+		if !named[heading] {
+			t.Errorf("docs/wire-formats.md names no function of the code under the heading %q", heading)
+		}
+	}
+}
 
+// sections returns the sections of a file in their order, and adds to named each
+// section with a function that its part of the page names.
+func sections(t *testing.T, path string, text map[string]string, named map[string]bool) []string {
+	t.Helper()
 	files := token.NewFileSet()
-	f, err := parser.ParseFile(files, filepath.Join(root, "challenge", "wire.go"), nil, parser.ParseComments)
+	f, err := parser.ParseFile(files, path, nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
+	var all []string
 	var starts []token.Pos
 	for _, comment := range f.Comments {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(comment.Text()), "Section: "); ok {
-			got, starts = append(got, name), append(starts, comment.Pos())
+			all, starts = append(all, name), append(starts, comment.Pos())
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("headings of docs/wire-formats.md (-) and sections of challenge/wire.go (+):\n%s", diff)
-	}
-
-	named := map[string]bool{}
 	for _, decl := range f.Decls {
 		d, ok := decl.(*ast.FuncDecl)
 		if !ok {
@@ -50,7 +63,7 @@ func TestWireFormats(t *testing.T) {
 		section := ""
 		for i, start := range starts {
 			if start < d.Pos() {
-				section = got[i]
+				section = all[i]
 			}
 		}
 		if section == "" {
@@ -60,9 +73,5 @@ func TestWireFormats(t *testing.T) {
 			named[section] = true
 		}
 	}
-	for _, heading := range want {
-		if !named[heading] {
-			t.Errorf("docs/wire-formats.md names no function of challenge/wire.go under the heading %q", heading)
-		}
-	}
+	return all
 }
