@@ -25,7 +25,7 @@ type Decision struct {
 	Method  string         `json:"method"`
 	Path    string         `json:"path"` // without the query
 	Access  []scope.Access `json:"access,omitempty"`
-	Asked   []scope.Access `json:"asked,omitempty"` // if it is not the same as Access
+	Asked   []scope.Access `json:"asked,omitempty"`  // if it is not the same as Access
 	Secret  string         `json:"secret,omitempty"` // the id of a helper secret
 }
 
