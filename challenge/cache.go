@@ -3,8 +3,11 @@ package challenge
 import (
 	"container/heap"
 	"container/list"
+	"crypto"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 const (
@@ -21,7 +24,7 @@ type tokenKey struct {
 	key     string // fingerprint
 }
 
-// lastKey is where a cache keeps the fingerprint of the last key for an origin.
+// lastKey is where a cache keeps the last key for an origin.
 type lastKey struct{ origin Origin }
 
 // template is where a cache keeps a request for a token for one repository. Requests
@@ -43,15 +46,15 @@ type cache struct {
 }
 
 type cacheEntry struct {
-	key     any
+	place   any // in cache.entries
 	bytes   int
 	used    *list.Element
 	expires int // position in cache.expiring
 
 	// One of these is set.
-	token       Token
-	request     *tokenRequest
-	fingerprint string
+	token   Token
+	request *tokenRequest
+	key     usedKey
 }
 
 // token returns the token for key, or the zero Token.
@@ -119,15 +122,38 @@ func (c *cache) dropTokenRequest(r resource) {
 	}
 }
 
-// swapKey remembers the fingerprint of the key for origin and returns the one before
-// it, or "".
-func (c *cache) swapKey(origin Origin, fingerprint string) (before string) {
+// swapKey remembers pub as the key for origin. It returns the fingerprint of pub, and
+// that of the key before it or "".
+func (c *cache) swapKey(origin Origin, pub ssh.PublicKey) (fingerprint, before string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before = c.get(lastKey{origin}).fingerprint
-	c.put(lastKey{origin}, cacheEntry{fingerprint: fingerprint, bytes: len(fingerprint)})
+	last := c.get(lastKey{origin}).key
+	if last.is(pub) {
+		return last.fingerprint, last.fingerprint
+	}
+	next := usedKey{pub, ssh.FingerprintSHA256(pub)}
+	c.put(lastKey{origin}, cacheEntry{key: next, bytes: len(next.fingerprint) + len(pub.Marshal())})
 	c.shrink()
-	return before
+	return next.fingerprint, last.fingerprint
+}
+
+// A usedKey is a key with its fingerprint, which is computed once. The zero value is
+// no key.
+type usedKey struct {
+	public      ssh.PublicKey
+	fingerprint string
+}
+
+// is reports whether pub is certainly the same key. It compares no security keys,
+// which have an application beside the key.
+func (k usedKey) is(pub ssh.PublicKey) bool {
+	before, ok := k.public.(ssh.CryptoPublicKey)
+	now, isCrypto := pub.(ssh.CryptoPublicKey)
+	if !ok || !isCrypto || checkKind(pub) != nil || k.public.Type() != pub.Type() {
+		return false
+	}
+	key, ok := before.CryptoPublicKey().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(now.CryptoPublicKey())
 }
 
 // get returns the entry for key, which counts as used now, or an empty one. The
@@ -149,7 +175,7 @@ func (c *cache) put(key any, e cacheEntry) {
 	if c.entries == nil {
 		c.entries = map[any]*cacheEntry{}
 	}
-	e.key = key
+	e.place = key
 	e.bytes += entryBytes
 	c.bytes += e.bytes
 	e.used = c.used.PushFront(&e)
@@ -161,7 +187,7 @@ func (c *cache) put(key any, e cacheEntry) {
 
 // remove drops e. The caller holds c.mu.
 func (c *cache) remove(e *cacheEntry) {
-	delete(c.entries, e.key)
+	delete(c.entries, e.place)
 	c.bytes -= e.bytes
 	c.used.Remove(e.used)
 	if e.token.issued != nil {

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/countersign/countersign/signer/signertest"
 )
 
 // newTestCache returns a cache with room for about so many small tokens, and its clock.
@@ -36,7 +40,7 @@ func TestCacheIsLimited(t *testing.T) {
 		r := resourceOf(origin, &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}})
 		c.putTokenRequest(r, (tokenRequest{registry: origin}).withScope("repository:a:pull"))
 		c.tokenRequest(resource{origin: origin, repository: "b", actions: "pull"})
-		c.swapKey(origin, "SHA256:"+strconv.Itoa(i))
+		c.swapKey(origin, publicKey(t))
 		if c.bytes > c.limit || c.used.Len() != len(c.entries) || len(c.expiring) > len(c.entries) {
 			t.Fatalf("%d bytes of %d in %d entries, %d by use, %d by expiry", c.bytes, c.limit, len(c.entries), c.used.Len(), len(c.expiring))
 		}
@@ -98,12 +102,77 @@ func TestCacheCountsStrings(t *testing.T) {
 			c.putTokenRequest(r, want)
 			c.tokenRequest(resource{origin: origin, repository: "b", actions: "pull"})
 		}, 3},
-		"key": {func(c *cache) { c.swapKey(origin, text) }, 1},
+		"key": {func(c *cache) { c.swapKey(origin, longKey{publicKey(t), text}) }, 1},
 	} {
 		c, _ := newTestCache(1000)
 		tt.put(c)
 		if c.used.Len() != tt.entries || c.bytes < tt.entries*long {
 			t.Errorf("%s: %d entries with %d bytes, want %d with more than %d", name, c.used.Len(), c.bytes, tt.entries, tt.entries*long)
+		}
+	}
+}
+
+// A longKey takes as many bytes as text.
+type longKey struct {
+	ssh.PublicKey
+	text string
+}
+
+func (k longKey) Marshal() []byte { return []byte(k.text) }
+
+func publicKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	pub, err := ssh.NewPublicKey(signertest.NewKey(t).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub
+}
+
+// TestSwapKey gives each origin a key, the same key again as another value, and another
+// key.
+func TestSwapKey(t *testing.T) {
+	c, _ := newTestCache(10)
+	pub, other := publicKey(t), publicKey(t)
+	again, err := ssh.ParsePublicKey(pub.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := httpsOrigin("first.example"), httpsOrigin("second.example")
+	for _, tt := range []struct {
+		origin Origin
+		key    ssh.PublicKey
+		before string
+	}{
+		{first, pub, ""},
+		{first, again, ssh.FingerprintSHA256(pub)},
+		{second, other, ""},
+		{first, other, ssh.FingerprintSHA256(pub)},
+		{first, pub, ssh.FingerprintSHA256(other)},
+	} {
+		fingerprint, before := c.swapKey(tt.origin, tt.key)
+		if fingerprint != ssh.FingerprintSHA256(tt.key) || before != tt.before {
+			t.Errorf("%s: got %q after %q, want %q after %q", tt.origin, fingerprint, before, ssh.FingerprintSHA256(tt.key), tt.before)
+		}
+	}
+}
+
+// TestSwapKeyOfSecurityKeys: two of them can differ in the application alone.
+func TestSwapKeyOfSecurityKeys(t *testing.T) {
+	c, _ := newTestCache(10)
+	origin := httpsOrigin("r.example")
+	for _, application := range []string{"ssh:", "ssh:work"} {
+		key := struct {
+			Name        string
+			Key         []byte
+			Application string
+		}{ssh.KeyAlgoSKED25519, make([]byte, 32), application}
+		pub, err := ssh.ParsePublicKey(ssh.Marshal(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fingerprint, _ := c.swapKey(origin, pub); fingerprint != ssh.FingerprintSHA256(pub) {
+			t.Errorf("%s: got %s, want %s", application, fingerprint, ssh.FingerprintSHA256(pub))
 		}
 	}
 }

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"runtime"
 	"sync"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/signer"
 )
@@ -135,8 +132,9 @@ func (c *Client) openKey(ctx context.Context, r callerRequest, want *tokenReques
 		}
 		return nil, keyID{}, e
 	}
-	id := identify(key)
-	if previous := c.memory().swapKey(r.origin, id.fingerprint); previous != id.fingerprint {
+	fingerprint, previous := c.memory().swapKey(r.origin, key.PublicKey())
+	id := keyID{fingerprint, referenceOf(key)}
+	if previous != fingerprint {
 		c.tellOfKey(ctx, want, id, previous)
 	}
 	return key, id, nil
@@ -155,12 +153,12 @@ func (c *Client) tellOfKey(ctx context.Context, want *tokenRequest, id keyID, pr
 // keyID is how errors and traces name a key.
 type keyID struct{ fingerprint, ref string }
 
-func identify(s signer.Signer) keyID {
-	id := keyID{fingerprint: ssh.FingerprintSHA256(s.PublicKey())}
-	if named, ok := s.(fmt.Stringer); ok { // as signer.Mux makes them
-		id.ref = named.String()
+// referenceOf returns the reference of a key that signer.Mux opened, or "".
+func referenceOf(s signer.Signer) string {
+	if named, ok := s.(fmt.Stringer); ok {
+		return named.String()
 	}
-	return id
+	return ""
 }
 
 // failure returns err as an *Error about want.
@@ -295,7 +293,8 @@ func (s *flights) join(ctx context.Context, key tokenKey, run tokenFunc) *flight
 	return f
 }
 
-// start runs f. The caller holds s.mu.
+// start runs f. The caller holds s.mu. A panic or a Goexit of a Signer becomes an error
+// (see signer.Await): nobody could recover it, and the callers would wait for ever.
 func (s *flights) start(ctx context.Context, key tokenKey, f *flight, run tokenFunc) {
 	f.done = make(chan struct{})
 	if s.running == nil {
@@ -304,7 +303,7 @@ func (s *flights) start(ctx context.Context, key tokenKey, f *flight, run tokenF
 	s.running[key] = f
 	go func() {
 		defer f.cancel()
-		f.token, f.err = withoutPanic(ctx, run)
+		f.token, f.err = signer.Await(ctx, func() (Token, error) { return run(ctx) })
 		s.mu.Lock()
 		s.remove(key, f)
 		s.mu.Unlock()
@@ -326,20 +325,4 @@ func (s *flights) remove(key tokenKey, f *flight) {
 	if s.running[key] == f {
 		delete(s.running, key)
 	}
-}
-
-// withoutPanic turns a panic of a Signer into an error: nobody could recover it in
-// the goroutine of a flight, and the whole program would end. Only an error of the
-// runtime is quoted. Another value may hold a secret.
-func withoutPanic(ctx context.Context, run tokenFunc) (t Token, err error) {
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case runtime.Error:
-			err = fmt.Errorf("panic while getting a token: %w", p)
-		default:
-			err = fmt.Errorf("panic while getting a token, with a value of type %T", p)
-		}
-	}()
-	return run(ctx)
 }

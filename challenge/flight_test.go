@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -197,6 +198,26 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 		if s := v.Stats(); s.Exchanges != 2 || s.Challenges != 1 {
 			t.Errorf("%d exchanges and %d challenges, want 2 and 1", s.Exchanges, s.Challenges)
 		}
+	})
+}
+
+// TestGoexitOfASigner: testing.T.FailNow in a Signer ends the goroutine and must not let
+// the callers wait for ever.
+func TestGoexitOfASigner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := visit(t, challengetest.Config{InMemory: true})
+		key := v.key
+		v.key = signer.Func(key.PublicKey(), func(context.Context, []byte) (*ssh.Signature, error) {
+			runtime.Goexit()
+			return nil, nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := v.get(ctx, manifest); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want one about Goexit", err)
+		}
+		v.key = key
+		v.mustGet(t, manifest) // the next exchange starts
 	})
 }
 

@@ -228,9 +228,13 @@ func (o Origin) isUpgradedTo(to Origin) bool {
 // lowerASCII leaves other letters as they are: the lower case of some of them is
 // an ASCII letter, and the result would name another host.
 func lowerASCII(s string) string {
+	isUpper := func(r rune) bool { return 'A' <= r && r <= 'Z' }
+	if !strings.ContainsFunc(s, isUpper) {
+		return s
+	}
 	b := []byte(s)
 	for i := range b {
-		if 'A' <= b[i] && b[i] <= 'Z' {
+		if isUpper(rune(b[i])) {
 			b[i] += 'a' - 'A'
 		}
 	}

@@ -96,15 +96,17 @@ func (rt *roundTrip) expectedToken() (token Token, fresh bool, err error) {
 	}
 	token, fresh, err = rt.client.token(ctx, rt.caller, want)
 	switch {
+	case err == nil:
+		return token, fresh, nil
 	case errors.Is(err, ErrRealm): // for the origin that redirected, not for this one
 		return Token{}, false, nil
-	case err != nil && ctx.Err() == nil:
+	case ctx.Err() == nil:
 		rt.client.memory().dropTokenRequest(rt.resource)
 	}
 	if e := (*Error)(nil); errors.Is(err, ErrRejected) || errors.As(err, &e) && e.Status == http.StatusNotFound {
 		return Token{}, false, nil
 	}
-	return token, fresh, err
+	return Token{}, false, err
 }
 
 // unauthorized answers the challenge of resp, a 401.

@@ -43,8 +43,11 @@ func Sign(ctx context.Context, s signer.Signer, msg []byte) (string, error) {
 	if want := algorithm(pub); sig.Format != want {
 		return "", fmt.Errorf("%w: a signature of kind %s where the format means %s", signer.ErrUnsupported, sig.Format, want)
 	}
-	encode := base64.StdEncoding.EncodeToString
-	return encode(pub.Marshal()) + ":" + encode(sig.Blob), nil
+	wire := pub.Marshal()
+	text := make([]byte, 0, base64.StdEncoding.EncodedLen(len(wire)+len(sig.Blob)+3))
+	text = base64.StdEncoding.AppendEncode(text, wire)
+	text = append(text, ':')
+	return string(base64.StdEncoding.AppendEncode(text, sig.Blob)), nil
 }
 
 // Verify checks that authorization, a value that [Sign] returned, is a signature of

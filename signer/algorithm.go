@@ -56,9 +56,17 @@ func Algorithms(s Signer) []string {
 // with, except SHA-1, which OpenSSH refuses since 8.8. The first is that of Sign.
 func algorithmsOf(pub ssh.PublicKey) []string {
 	if pub.Type() == ssh.KeyAlgoRSA {
-		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+		return []string{usualAlgorithm(pub), ssh.KeyAlgoRSASHA256}
 	}
-	return []string{pub.Type()}
+	return []string{usualAlgorithm(pub)}
+}
+
+// usualAlgorithm returns the name of the algorithm of Sign.
+func usualAlgorithm(pub ssh.PublicKey) string {
+	if pub.Type() == ssh.KeyAlgoRSA {
+		return ssh.KeyAlgoRSASHA512
+	}
+	return pub.Type()
 }
 
 func checkAlgorithm(supported []string, algorithm string) error {

@@ -74,7 +74,7 @@ func (f *flight[T]) forget(r *run[T]) {
 
 // Await calls fn, which takes no context, and returns its result, or ctx's error
 // if ctx ends first. In that case fn goes on and its result is dropped. A panic
-// in fn is returned as an error. Backends use it for libraries whose calls have
+// or a [runtime.Goexit] in fn is returned as an error. Backends use it for libraries whose calls have
 // no context.
 func Await[T any](ctx context.Context, fn func() (T, error)) (T, error) {
 	var alone flight[T]

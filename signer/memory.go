@@ -61,7 +61,7 @@ func (c *closure) PublicKey() ssh.PublicKey { return c.pub }
 func (c *closure) Algorithms() []string { return slices.Clone(c.algorithms) }
 
 func (c *closure) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
-	return c.SignAlgorithm(ctx, msg, algorithmsOf(c.pub)[0])
+	return c.SignAlgorithm(ctx, msg, usualAlgorithm(c.pub))
 }
 
 func (c *closure) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
