@@ -62,12 +62,12 @@ func decode(text []byte) ([]byte, error) {
 	return out, err
 }
 
-// tidy undoes what .env files, YAML, JSON and shells do around a text: \n as
-// two characters, quotes, space at both ends. No form has a backslash or quote
+// tidy undoes what .env files, YAML, JSON, editors and shells do around a text: \n as
+// two characters, quotes, a byte order mark, space at both ends. No form has a backslash or quote
 // of its own.
 func tidy(s string) string {
 	s = strings.NewReplacer(`\n`, "\n", `\r`, "\r").Replace(s)
-	s = strings.TrimSpace(s)
+	s = strings.TrimSpace(strings.TrimPrefix(s, "\ufeff"))
 	if n := len(s); n > 1 && s[0] == s[n-1] && (s[0] == '"' || s[0] == '\'') {
 		s = strings.TrimSpace(s[1 : n-1])
 	}

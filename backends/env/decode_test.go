@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -183,6 +187,41 @@ func TestDecodePKCS8Ed25519(t *testing.T) {
 	}
 	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	checkForms(t, pasted(string(block)), publicKey(t, key))
+}
+
+// The DER of PKCS#8 is base64 in a PEM. People copy it without its BEGIN and END lines.
+func TestDecodePKCS8WithoutLines(t *testing.T) {
+	ecdsaKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []crypto.Signer{signertest.NewKey(t), ecdsaKey, rsaKey} {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		std := base64.StdEncoding.EncodeToString(der)
+		checkForms(t, map[string]string{
+			"one line":          std,
+			"newline":           std + "\n",
+			"no padding":        base64.RawStdEncoding.EncodeToString(der),
+			"URL":               base64.URLEncoding.EncodeToString(der),
+			"URL, no padding":   base64.RawURLEncoding.EncodeToString(der),
+			"wrapped":           std[:40] + "\n" + std[40:],
+			"wrapped, CRLF":     std[:40] + "\r\n" + std[40:],
+			`wrapped, \n`:       std[:40] + `\n` + std[40:],
+			"quotes":            `"` + std + `"`,
+			"byte order mark":   "\ufeff" + std,
+			"base64 of the PEM": base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		}, publicKey(t, key))
+		if _, err := parse(t, std[:len(std)/2]); err == nil {
+			t.Errorf("half of a key of type %T was taken", key)
+		}
+	}
 }
 
 // openssl writes the curve before the key, and people keep the certificate in

@@ -22,8 +22,9 @@ var withoutModes = []int64{
 // hasFixedModes reports whether chmod cannot change the mode of the file at path.
 func hasFixedModes(path string) bool {
 	var s unix.Statfs_t
-	if err := unix.Statfs(path, &s); err != nil {
-		return false
-	}
+	return unix.Statfs(path, &s) == nil && fixesModes(s)
+}
+
+func fixesModes(s unix.Statfs_t) bool {
 	return s.Flags&unix.ST_RDONLY != 0 || slices.Contains(withoutModes, int64(uint32(s.Type)))
 }

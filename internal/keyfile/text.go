@@ -54,10 +54,12 @@ func fromUTF16(data []byte, order binary.ByteOrder) []byte {
 }
 
 // PEM returns the PEM of a PKCS#8 key whose DER is in text as base64 without BEGIN
-// and END lines, as web pages show it. Otherwise it returns text and false.
+// and END lines, as web pages show it. Otherwise it returns text and false. The base64
+// has either alphabet of RFC 4648, with or without padding.
 func PEM(text []byte) ([]byte, bool) {
-	packed := strings.Join(strings.Fields(string(text)), "")
-	der, err := base64.StdEncoding.DecodeString(packed)
+	packed := strings.TrimRight(strings.Join(strings.Fields(string(text)), ""), "=")
+	packed = strings.NewReplacer("-", "+", "_", "/").Replace(packed)
+	der, err := base64.RawStdEncoding.DecodeString(packed)
 	if err != nil {
 		return text, false
 	}

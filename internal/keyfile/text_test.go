@@ -62,7 +62,8 @@ func TestPEM(t *testing.T) {
 	}
 	line := base64.StdEncoding.EncodeToString(der)
 	want := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	for _, text := range []string{line, line + "\n", line[:40] + "\r\n" + line[40:], "  " + line} {
+	url := base64.RawURLEncoding.EncodeToString(der)
+	for _, text := range []string{line, line + "\n", line[:40] + "\r\n" + line[40:], "  " + line, url, base64.RawStdEncoding.EncodeToString(der)} {
 		if got, ok := keyfile.PEM([]byte(text)); !ok || !bytes.Equal(got, want) {
 			t.Errorf("PEM(%q) = %q, %v", text, got, ok)
 		}
