@@ -91,6 +91,22 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 	return k, err
 }
 
+// HasPassphrase reports whether the key called name is encrypted. It asks nobody. Its
+// errors are those of Open.
+func (b *Backend) HasPassphrase(ctx context.Context, name string) (bool, error) {
+	asked := false
+	_, _, err := open(ctx, b, name, func(ctx context.Context, pem []byte, _ signer.PassphraseFunc) (crypto.Signer, error) {
+		return signer.ParseRawPrivateKey(ctx, pem, func(context.Context, string) ([]byte, error) {
+			asked = true
+			return nil, signer.ErrDenied
+		})
+	})
+	if asked {
+		return true, nil
+	}
+	return false, err
+}
+
 // open finds and parses the key called name.
 func open[T any](ctx context.Context, b *Backend, name string, parse func(context.Context, []byte, signer.PassphraseFunc) (T, error)) (k T, o origin, err error) {
 	if err := ctx.Err(); err != nil {

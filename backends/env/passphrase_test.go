@@ -150,3 +150,30 @@ func TestCiphers(t *testing.T) {
 		t.Error("removed from the environment without Unset")
 	}
 }
+
+func TestHasPassphrase(t *testing.T) {
+	locked, _ := newKey(t, "-N", "secret")
+	open, _ := newKey(t)
+	for name, tt := range map[string]struct {
+		key, passphrase string
+		want            bool
+	}{
+		"none":               {open, "", false},
+		"none, one is given": {open, "secret", false},
+		"not given":          {locked, "", true},
+		"given":              {locked, "secret", true},
+	} {
+		clean(t)
+		t.Setenv("TEST_KEY", tt.key)
+		if tt.passphrase != "" {
+			t.Setenv("TEST_KEY_PASSPHRASE", tt.passphrase)
+		}
+		if got, err := new(env.Backend).HasPassphrase(t.Context(), "TEST_KEY"); err != nil || got != tt.want {
+			t.Errorf("%s: HasPassphrase = %v, %v, want %v", name, got, err, tt.want)
+		}
+	}
+	clean(t)
+	if _, err := new(env.Backend).HasPassphrase(t.Context(), "TEST_KEY"); !errors.Is(err, signer.ErrNotFound) {
+		t.Errorf("without a key: %v, want ErrNotFound", err)
+	}
+}

@@ -37,6 +37,9 @@ func checkLinked() error {
 	return err
 }
 
+// isVolatile implements [Backend.IsVolatile]: the kernel keeps keys in memory.
+func (keyCtl) isVolatile() bool { return true }
+
 // Remove reads the key first: without that, a key that this process may not use
 // would count as absent.
 func (k keyCtl) Remove(key string) error {

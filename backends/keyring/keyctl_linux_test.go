@@ -109,3 +109,25 @@ func TestKeyCtlItems(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestIsVolatile wants a warning of the stores that forget their keys, and no other.
+func TestIsVolatile(t *testing.T) {
+	if !inSession(t, linked) {
+		return
+	}
+	for _, tt := range []struct {
+		stores []keyring.Store
+		want   bool
+	}{
+		{keyctlOnly, true},
+		{[]keyring.Store{keyring.KWallet, keyring.KeyCtl}, true}, // the first store that is there
+	} {
+		b := &keyring.Backend{Stores: tt.stores, Timeout: patience}
+		if got, err := b.IsVolatile(t.Context()); err != nil || got != tt.want {
+			t.Errorf("IsVolatile of %v = %v, %v, want %v", tt.stores, got, err, tt.want)
+		}
+	}
+	if _, err := (&keyring.Backend{Stores: []keyring.Store{}}).IsVolatile(t.Context()); !errors.Is(err, signer.ErrUnavailable) {
+		t.Errorf("IsVolatile without stores = %v, want ErrUnavailable", err)
+	}
+}

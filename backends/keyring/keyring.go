@@ -130,6 +130,20 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	return b.keys().Delete(ctx, name)
 }
 
+// IsVolatile reports whether a new key would be in a store that forgets it when the
+// machine or the session ends: keyctl, and the collection "session" of the Secret
+// Service. It may prompt, as the operation that adds the key would.
+func (b *Backend) IsVolatile(ctx context.Context) (bool, error) {
+	return run(ctx, b, func(ctx context.Context) (volatile bool, err error) {
+		err = b.search(ctx, mayPrompt, func(r ring) error {
+			v, ok := r.items.(interface{ isVolatile() bool })
+			volatile = ok && v.isVolatile()
+			return nil
+		})
+		return volatile, err
+	})
+}
+
 // add stores data with a description under a name that no store has.
 func (b *Backend) add(ctx context.Context, name, description string, data []byte) error {
 	_, err := run(ctx, b, func(ctx context.Context) (struct{}, error) {

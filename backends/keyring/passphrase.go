@@ -9,6 +9,10 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+// passphraseDescription is the description of an item with a passphrase, in the stores
+// that keep one.
+const passphraseDescription = "passphrase of an SSH private key"
+
 // SetPassphrase stores the passphrase of a key that is not in the keychain. It
 // uses the same store as Generate. A key and a passphrase cannot have the same
 // name: SetPassphrase replaces nothing (ErrExists). Delete removes a passphrase
@@ -25,7 +29,7 @@ func (b *Backend) SetPassphrase(ctx context.Context, name string, passphrase []b
 	}
 	// An abandoned call may still read the copy when the caller has changed
 	// passphrase.
-	return b.add(ctx, name, "passphrase of an SSH private key", bytes.Clone(passphrase))
+	return b.add(ctx, name, passphraseDescription, bytes.Clone(passphrase))
 }
 
 // Passphrase returns a function that reads a passphrase that SetPassphrase or

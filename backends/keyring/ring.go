@@ -45,11 +45,16 @@ func (r ring) prefix() string {
 func (r ring) label(name string) string { return "countersign:" + name }
 
 func (r ring) get(name string) ([]byte, error) {
+	item, err := r.item(name)
+	return item.Data, err
+}
+
+func (r ring) item(name string) (keyring.Item, error) {
 	item, err := r.Get(r.itemKey(name))
 	if err != nil {
-		return nil, r.explain(name, err)
+		return keyring.Item{}, r.explain(name, err)
 	}
-	return item.Data, nil
+	return item, nil
 }
 
 // has reports whether the store has an item of that name. It does not read the
@@ -119,9 +124,17 @@ func (k heldKey) SignAlgorithm(ctx context.Context, msg []byte, algorithm string
 }
 
 func (r ring) read(ctx context.Context, name string) (heldKey, error) {
-	data, err := r.get(name)
+	item, err := r.item(name)
 	if err != nil {
 		return heldKey{}, err
+	}
+	data := item.Data
+	if !bytes.Contains(data, []byte("-----BEGIN")) { // nothing of it is told, because it may be a passphrase
+		err := ErrNoKey
+		if item.Description == passphraseDescription {
+			err = fmt.Errorf("%w, but the passphrase of key files", err)
+		}
+		return heldKey{}, r.notAKey(name, err)
 	}
 	s, err := signer.Parse(ctx, data, nil)
 	if err != nil {
@@ -135,6 +148,9 @@ func (r ring) read(ctx context.Context, name string) (heldKey, error) {
 		return key, nil
 	}}, nil
 }
+
+// ErrNoKey is the error for an item that was never a key, such as a passphrase.
+var ErrNoKey = errors.New("it holds no private key")
 
 func (r ring) notAKey(name string, err error) error {
 	return damaged(r.store, "not-a-key", "the item %q cannot be used as a key: %w", r.itemKey(name), err)

@@ -93,6 +93,9 @@ func collectionName(p dbus.ObjectPath) string {
 	return name
 }
 
+// isVolatile implements [Backend.IsVolatile]. The collection "session" is in memory.
+func (s *secretService) isVolatile() bool { return path.Base(string(s.collection)) == "session" }
+
 // Has reports whether the collection has an item of that name, locked or not.
 func (s *secretService) Has(key string) (bool, error) {
 	found, err := s.search(key)

@@ -29,6 +29,7 @@ var everyCommand = map[string]string{
 	"config check":          "config check",
 	"config show":           "config show",
 	"connect":               "connect --timeout 1s URL",
+	"disconnect":            "disconnect URL",
 	"completion bash":       "completion bash",
 	"completion zsh":        "completion zsh",
 	"completion fish":       "completion fish",

@@ -24,8 +24,9 @@ const signInServer = "https://ollama.com"
 func (a *app) connectCmd() *cobra.Command {
 	var noBrowser, noWait bool
 	cmd := &cobra.Command{
-		Use:   "connect [URL]",
-		Short: "Connect the key to an account, on the server's sign-in page",
+		Use:        "connect [URL]",
+		SuggestFor: []string{"login", "signin", "sign-in", "signup", "register", "auth"},
+		Short:      "Connect the key to an account, on the server's sign-in page",
 		Long: `Print the address of the sign-in page where the key can be connected to an account,
 open it in a browser if somebody is there to see it, and wait until the server
 accepts the key. URL is the server's, ` + signInServer + ` if it is left out.
@@ -62,8 +63,9 @@ func serverURL(text string) (*url.URL, error) {
 
 func (a *app) disconnectCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "disconnect [URL]",
-		Short: "Remove the key from its account",
+		Use:        "disconnect [URL]",
+		SuggestFor: []string{"logout", "signout", "sign-out"},
+		Short:      "Remove the key from its account",
 		Long: `Ask the server to remove the key from its account, as "ollama signout" does. URL is
 the server's, ` + signInServer + ` if it is left out. The key itself stays in its store:
 countersign connect connects it again.`,

@@ -95,7 +95,7 @@ func testCopy(sh commandShell, pem, want, from, to string) {
 		return // stores treat all kinds alike
 	}
 	same(sh.run(0, "", "countersign", "key", "show", from))
-	sh.run(1, "", "countersign", "key", "copy", from, to) // it is there
+	same(sh.run(0, "", "countersign", "key", "copy", from, to)) // it is there, and stays
 
 	if strings.HasPrefix(from, "env:") {
 		sh.run(1, "", "countersign", "key", "copy", "--delete-source", "--yes", from, to+"2")
@@ -180,4 +180,24 @@ func holds(t *testing.T, sh commandShell, ref, want string) bool {
 		t.Fatalf("another key at %s: %s", ref, out)
 	}
 	return err == nil
+}
+
+// TestMoveToForgetfulStore wants no key deleted whose copy is gone at a reboot.
+func TestMoveToForgetfulStore(t *testing.T) {
+	secretservice.Require(t, "keyctl")
+	sh := commandShell{t, t.TempDir(), os.Environ()}
+	writeFile(t, filepath.Join(sh.dir, "config.toml"), "[keyring]\nstores = [\"keyctl\"]\n")
+	sh.env = append(sh.env, "COUNTERSIGN_CONFIG="+filepath.Join(sh.dir, "config.toml"))
+	want := sh.run(0, "", "countersign", "key", "generate", "file:key")
+	in := func(command string) []string {
+		return []string{"keyctl", "session", "-", "sh", "-c", "keyctl link @u @s && " + command}
+	}
+	told := sh.run(0, "", in("! countersign key copy --delete-source --yes file:key keyring:forgotten-move 2>&1 && ! countersign key show keyring:forgotten-move 2>/dev/null")...)
+	if !strings.Contains(told, "forgets its keys at a reboot") || !strings.Contains(told, "without --delete-source") {
+		t.Errorf("got %q", told)
+	}
+	if got := sh.run(0, "", "countersign", "key", "show", "file:key"); got != want {
+		t.Errorf("the source is %q, want %q", got, want)
+	}
+	sh.run(0, "", in("countersign key copy file:key keyring:forgotten-move && countersign key delete --yes keyring:forgotten-move")...)
 }

@@ -18,8 +18,9 @@ import (
 func (a *app) doctorCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor [URL]",
-		Short: "Find out what is wrong on this machine, and what to do",
+		Use:        "doctor [URL]",
+		SuggestFor: []string{"check", "diagnose", "debug", "test"},
+		Short:      "Find out what is wrong on this machine, and what to do",
 		Long: `Check the configuration, every store of keys, and the keys that would be used;
 with a URL also its server: the clock, the challenge that it sends, and whether
 that may be answered.

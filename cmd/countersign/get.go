@@ -30,8 +30,9 @@ type getFlags struct {
 func (a *app) getCmd() *cobra.Command {
 	var flags getFlags
 	cmd := &cobra.Command{
-		Use:   "get URL",
-		Short: "Get URL, answering its challenge, and write the content to stdout or a file",
+		Use:        "get URL",
+		SuggestFor: []string{"download", "fetch", "pull", "curl", "wget"},
+		Short:      "Get URL, answering its challenge, and write the content to stdout or a file",
 		Long: `Get URL, answer its challenge, and write the content to stdout or to a file.
 
 If the URL ends with a digest, or if the server names one in Docker-Content-Digest,

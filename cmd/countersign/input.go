@@ -142,6 +142,22 @@ func readSecret(f *os.File) (string, error) {
 	return text, nil
 }
 
+// remember returns ask, and a function that returns the last answer, or nil if there
+// was none. If ask is nil, so is the first result.
+func remember(ask signer.PassphraseFunc) (remembering signer.PassphraseFunc, last func() []byte) {
+	var answer []byte
+	if ask != nil {
+		remembering = func(ctx context.Context, prompt string) ([]byte, error) {
+			secret, err := ask(ctx, prompt)
+			if err == nil {
+				answer = secret
+			}
+			return secret, err
+		}
+	}
+	return remembering, func() []byte { return answer }
+}
+
 // askOnce returns a function that asks at its first call and repeats the answer at
 // later ones. It is not safe for concurrent use.
 func askOnce(ask signer.PassphraseFunc) signer.PassphraseFunc {

@@ -54,10 +54,11 @@ func backendFor[T any](keys backends.Set, op, ref string) (backend T, name strin
 
 func (a *app) keyShowCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show [REF]",
-		Short: "Print the fingerprint and the public half of a key",
-		Long:  "Print the fingerprint and the public half of the key REF, or of the one that would be used.",
-		Args:  checkArguments,
+		Use:        "show [REF]",
+		SuggestFor: []string{"print", "cat", "view", "fingerprint", "pubkey", "public"},
+		Short:      "Print the fingerprint and the public half of a key",
+		Long:       "Print the fingerprint and the public half of the key REF, or of the one that would be used.",
+		Args:       checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && a.key != "" {
 				return usageError{errors.New("give the key as REF or with --key, not both")}
@@ -81,5 +82,6 @@ func (a *app) openRef(ctx context.Context, ref string) (signer.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keys.Open(ctx, ref)
+	key, err := keys.Open(ctx, ref)
+	return key, spelling.WithSchemeHint(err, ref)
 }

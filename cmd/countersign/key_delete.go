@@ -15,11 +15,12 @@ import (
 func (a *app) keyDeleteCmd() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "delete REF",
-		Short:   "Delete a key for good",
-		Example: "  countersign key delete keyring:ollama",
-		Args:    checkArguments,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteKey(cmd.Context(), args[0], yes) },
+		Use:        "delete REF",
+		SuggestFor: []string{"rm", "remove", "del", "erase", "destroy", "unlink"},
+		Short:      "Delete a key for good",
+		Example:    "  countersign key delete keyring:ollama",
+		Args:       checkArguments,
+		RunE:       func(cmd *cobra.Command, args []string) error { return a.deleteKey(cmd.Context(), args[0], yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd

@@ -16,12 +16,13 @@ func (a *app) keyExportCmd() *cobra.Command {
 	var flags keyFileFlags
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "export REF",
-		Short:   "Write a private key to stdout, in OpenSSH's format",
-		Long:    "Write the private key REF to stdout, in OpenSSH's format. If stdout is a terminal, it asks first.",
-		Example: "  (umask 077; countersign key export keyring:ollama >key)",
-		Args:    checkArguments,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], &flags, yes) },
+		Use:        "export REF",
+		SuggestFor: []string{"save", "dump", "backup"},
+		Short:      "Write a private key to stdout, in OpenSSH's format",
+		Long:       "Write the private key REF to stdout, in OpenSSH's format. If stdout is a terminal, it asks first.",
+		Example:    "  (umask 077; countersign key export keyring:ollama >key)",
+		Args:       checkArguments,
+		RunE:       func(cmd *cobra.Command, args []string) error { return a.exportKey(cmd.Context(), args[0], &flags, yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	flags.add(a, cmd)

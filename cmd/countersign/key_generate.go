@@ -11,11 +11,12 @@ import (
 func (a *app) keyGenerateCmd() *cobra.Command {
 	var flags keyFileFlags
 	cmd := &cobra.Command{
-		Use:     "generate REF",
-		Short:   "Make an Ed25519 key in a store and print its public half",
-		Example: "  countersign key generate keyring:ollama\n  countersign key generate file:~/.ollama/id_ed25519",
-		Args:    checkArguments,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0], &flags) },
+		Use:        "generate REF",
+		SuggestFor: []string{"new", "create", "make", "gen", "keygen", "add", "init"},
+		Short:      "Make an Ed25519 key in a store and print its public half",
+		Example:    "  countersign key generate keyring:ollama\n  countersign key generate file:~/.ollama/id_ed25519",
+		Args:       checkArguments,
+		RunE:       func(cmd *cobra.Command, args []string) error { return a.generateKey(cmd.Context(), args[0], &flags) },
 	}
 	flags.add(a, cmd)
 	return cmd

@@ -17,11 +17,13 @@ import (
 func (a *app) keyImportCmd() *cobra.Command {
 	var flags keyFileFlags
 	cmd := &cobra.Command{
-		Use:   "import REF [FILE]",
-		Short: "Put a key from a file or stdin into a store",
+		Use:        "import REF [FILE]",
+		SuggestFor: []string{"add", "load", "restore"},
+		Short:      "Put a key from a file or stdin into a store",
 		Long: `Put the private key in FILE, or on stdin, into a store: OpenSSH or PEM; Ed25519,
-ECDSA or RSA. It is read back and tried before its public half is printed. A key
-that is in the store already is left as it is.`,
+ECDSA or RSA. It is read back and tried before its public half is printed. Another
+key of that name is left as it is. A key with a passphrase that goes into a file
+keeps its passphrase, unless a flag gives another one.`,
 		Example: "  countersign key import keyring:ollama ~/.ollama/id_ed25519",
 		Args:    checkArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,15 +43,17 @@ func (a *app) importKey(ctx context.Context, flags *keyFileFlags, to string, pat
 	if err != nil {
 		return err
 	}
-	key, err := a.readKey(ctx, keys.File.Passphrase, path...)
+	ask, unlockedWith := remember(keys.File.Passphrase)
+	key, err := a.readKey(ctx, ask, path...)
 	if err != nil {
 		return err
 	}
-	pub, err := target.write(ctx, key)
+	target.keepLocked(unlockedWith)
+	pub, written, err := target.write(ctx, key)
 	if err != nil {
 		return err
 	}
-	return a.printKey(pub)
+	return a.printWritten(target, pub, written)
 }
 
 // readKey reads a private key from the file at path, or else from stdin.

@@ -15,8 +15,9 @@ import (
 func (a *app) keyListCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the keys in the stores, and those that would be used here",
+		Use:        "list",
+		SuggestFor: []string{"ls", "ll", "dir"},
+		Short:      "List the keys in the stores, and those that would be used here",
 		Long: `List the keys of every store that can name them, and those that would be used
 here. It never asks for anything: of a key or a store that is locked, it says so.`,
 		Args: checkArguments,

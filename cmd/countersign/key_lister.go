@@ -14,8 +14,10 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/guard"
+	"github.com/countersign/countersign/internal/spelling"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -108,7 +110,7 @@ func mayPrompt(scheme string) bool { return scheme == "keyring" && runtime.GOOS 
 func (l *lister) look(ctx context.Context, ref string) (ssh.PublicKey, error) {
 	key, err := l.backends.Open(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, spelling.WithSchemeHint(err, ref)
 	}
 	store, name, err := backendFor[signer.Exporter](l.backends, "export", ref)
 	if err == nil {
@@ -160,6 +162,7 @@ func problem(err error) string {
 		{signer.ErrDenied, "denied"},
 		{signer.ErrInsecure, "insecure"},
 		{signer.ErrUnsupported, "unsupported"},
+		{keyring.ErrNoKey, "no key"},
 	} {
 		if errors.Is(err, p.is) {
 			return p.word

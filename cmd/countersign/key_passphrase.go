@@ -11,8 +11,9 @@ import (
 
 func (a *app) keyPassphraseCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "passphrase REF",
-		Short: "Keep the passphrase of key files in the keychain",
+		Use:        "passphrase REF",
+		SuggestFor: []string{"password"},
+		Short:      "Keep the passphrase of key files in the keychain",
 		Long: `Keep a passphrase in the keychain, where the configuration says that key files are
 unlocked from there:
 

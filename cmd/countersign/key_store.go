@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -34,21 +36,53 @@ func (a *app) targetFor(keys backends.Set, ref string, flags *keyFileFlags) (tar
 	return target{ref, name, store, fresh}, flags.check(store)
 }
 
+// keepLocked makes a key file that flags give no passphrase have the one that
+// unlocked its source, if there was one.
+func (t target) keepLocked(unlockedWith func() []byte) {
+	files, ok := t.store.(*file.Backend)
+	secret := unlockedWith()
+	if !ok || files.NewPassphrase != nil || secret == nil {
+		return
+	}
+	same := func(context.Context, string) ([]byte, error) { return bytes.Clone(secret), nil }
+	files.NewPassphrase, files.Passphrase = same, same
+}
+
+// isOpenFile reports whether the key is to be in a file without a passphrase.
+func (t target) isOpenFile() bool {
+	files, ok := t.store.(*file.Backend)
+	return ok && files.NewPassphrase == nil
+}
+
 // write stores key. It returns the public key after it has opened the stored key
-// and made a test signature with it.
-func (t target) write(ctx context.Context, key crypto.Signer) (ssh.PublicKey, error) {
-	pub, err := ssh.NewPublicKey(key.Public())
-	if err != nil {
-		return nil, signer.Wrap("import", t.ref, err)
+// and made a test signature with it. If the key was there already, write changes
+// nothing and reports false.
+func (t target) write(ctx context.Context, key crypto.Signer) (pub ssh.PublicKey, written bool, err error) {
+	if pub, err = ssh.NewPublicKey(key.Public()); err != nil {
+		return nil, false, signer.Wrap("import", t.ref, err)
 	}
 	if err := t.store.Import(ctx, t.name, key); err != nil {
-		return nil, signer.Wrap("import", t.ref, err)
+		if errors.Is(err, signer.ErrExists) {
+			if _, other := openSame(ctx, t.fresh, t.ref, pub); other == nil {
+				return pub, false, nil
+			}
+		}
+		return nil, false, signer.Wrap("import", t.ref, err)
 	}
 	if err := signTest(ctx, t.fresh, t.ref, pub); err != nil {
 		err = fmt.Errorf("%s was written and did not pass its test: %w", t.ref, err)
-		return nil, signer.WithHint(err, signer.Hint{Do: "it is left there: try it with countersign key show " + quoteRef(t.ref) + ", or remove it with countersign key delete " + quoteRef(t.ref)})
+		return nil, true, signer.WithHint(err, signer.Hint{Do: "it is left there: try it with countersign key show " + quoteRef(t.ref) + ", or remove it with countersign key delete " + quoteRef(t.ref)})
 	}
-	return pub, nil
+	return pub, true, nil
+}
+
+// printWritten prints the public key of a key that was written. It tells if the key
+// was there already.
+func (a *app) printWritten(t target, pub ssh.PublicKey, written bool) error {
+	if !written {
+		a.note("countersign: %s holds this key already and was left as it is\n", t.ref)
+	}
+	return a.printKey(pub)
 }
 
 // signTest opens ref, which must hold the private key of pub, and makes and checks

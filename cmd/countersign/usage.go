@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,10 +19,32 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q for %q", shorten(args[0]), cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
-	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+	if cmd.Flags().Lookup(args[0]) != nil {
+		return fmt.Errorf("%w: did you mean --%s?", err, args[0])
+	}
+	similar := cmd.SuggestionsFor(args[0])
+	slices.Sort(similar)
+	similar = slices.Compact(similar) // a name may be near and in SuggestFor
+	if len(similar) == 0 {
+		similar = commandsCalled(cmd.Root(), args[0])
+	}
+	if len(similar) > 0 {
 		return fmt.Errorf("%w: did you mean %s?", err, strings.Join(similar, " or "))
 	}
 	return err
+}
+
+// commandsCalled returns the commands below cmd, with their parents, that have the name
+// or are called so by other programs.
+func commandsCalled(cmd *cobra.Command, name string) []string {
+	var found []string
+	for _, sub := range cmd.Commands() {
+		if strings.EqualFold(sub.Name(), name) || slices.Contains(sub.SuggestFor, strings.ToLower(name)) {
+			found = append(found, strings.TrimPrefix(sub.CommandPath(), cmd.Root().Name()+" "))
+		}
+		found = append(found, commandsCalled(sub, name)...)
+	}
+	return found
 }
 
 // checkArguments is the Args of a command that takes the arguments that its Use names.

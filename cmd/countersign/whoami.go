@@ -15,8 +15,9 @@ import (
 func (a *app) whoamiCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "whoami [URL]",
-		Short: "Tell which key is used, where it is from, and why",
+		Use:        "whoami [URL]",
+		SuggestFor: []string{"who", "id", "status", "which"},
+		Short:      "Tell which key is used, where it is from, and why",
 		Long: `Tell which key is used for URL, or where no registry has its own: its fingerprint,
 its public half, where it is written to use it, and what was passed over. It
 signs nothing.`,
