@@ -23,6 +23,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"challenge", `^challenge$`, `^(challenge|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
+	{"plugin", `^backends/plugin(/|$)`, `^(signer|internal/(access|pluginwire|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|filelock|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
