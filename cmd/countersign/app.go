@@ -45,6 +45,7 @@ type app struct {
 	verbose bool          // --verbose
 	unlock  secretSource  // --passphrase-file, --passphrase-fd
 	session *session      // of the command that runs
+	prompts prompts
 
 	misplaced misplaced.Filter // of keys on the command line
 	keyJSON   bool             // --json of commands that print a public key
@@ -69,7 +70,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.key, "key", "", "the `REF` of the key to use, such as env:OLLAMA_KEY; nothing else is tried")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 0, "give up after this long, such as 30s (0: never)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors and questions")
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show each step of the exchange for a token on stderr")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "show each step of the exchange for a token, and the details of an error, on stderr")
 	a.unlock.addFlags(a, root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
@@ -99,6 +100,7 @@ func (a *app) begin(cmd *cobra.Command, args []string) error {
 	if a.verbose {
 		cmd.SetContext(challenge.WithTrace(cmd.Context(), challenge.LogTrace(a.logger())))
 	}
+	cmd.SetContext(signer.WithPromptFunc(cmd.Context(), a.prompts.event))
 	if cmd.Name() == cobra.ShellCompRequestCmd {
 		return nil // completes the names of variables, and starts no program
 	}
@@ -125,6 +127,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.misplaced = misplaced.NewFilter(append(args, strings.Join(args, " "), os.Getenv("COUNTERSIGN_KEY"), os.Getenv("COUNTERSIGN_CONFIG"))...)
+	a.prompts.print = func(line string) { fmt.Fprint(a.stderr, a.safe(line)) }
 	root := a.root()
 	started := false
 	onRun(root, func() { started = true })
@@ -141,7 +144,11 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	}
 	ended := cmd.Context().Err()
 	if errors.Is(ended, context.DeadlineExceeded) && errors.Is(err, ended) {
-		err = fmt.Errorf("stopped after %v (--timeout): %w", a.timeout, err)
+		during := ""
+		if prompt := a.prompts.unanswered(); prompt != "" {
+			during = ", while " + prompt + " was open"
+		}
+		err = fmt.Errorf("stopped after %v (--timeout)%s: %w", a.timeout, during, err)
 	}
 	a.printError(err)
 	if !started || errors.As(err, new(usageError)) {

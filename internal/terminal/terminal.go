@@ -18,6 +18,9 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
+// Store is the name of the terminal in a [signer.PromptEvent].
+const Store = "terminal"
+
 // errClosed is the error of a question after Close.
 var errClosed = fmt.Errorf("%w: the program is ending", signer.ErrDenied)
 
@@ -70,12 +73,14 @@ func (t *Terminal) endHidden(discard bool) {
 
 // Ask shows question and reports whether the answer is yes. Any other answer, also
 // ^D, means no.
-func (t *Terminal) Ask(ctx context.Context, question string) (bool, error) {
+func (t *Terminal) Ask(ctx context.Context, question string) (yes bool, err error) {
 	tty, err := t.begin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer t.end(tty)
+	ended := signer.BeginPrompt(ctx, Store, question)
+	defer func() { ended(err) }()
 	fmt.Fprintf(t.out, "%s [y/N] ", printable.Text(question))
 	answer, err := signer.Await(ctx, func() ([]byte, error) { return readLine(tty) })
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -91,17 +96,19 @@ func (t *Terminal) Ask(ctx context.Context, question string) (bool, error) {
 // AskHidden shows prompt and returns the line that the person types, which the
 // terminal does not show. It is a [signer.PassphraseFunc]. ^D is a refusal:
 // ErrDenied. The terminal is as before when AskHidden returns, and after Close.
-func (t *Terminal) AskHidden(ctx context.Context, prompt string) ([]byte, error) {
+func (t *Terminal) AskHidden(ctx context.Context, prompt string) (secret []byte, err error) {
 	tty, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.end(tty)
+	ended := signer.BeginPrompt(ctx, Store, prompt)
+	defer func() { ended(err) }()
 	if err := t.beginHidden(tty); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(t.out, "%s: ", printable.Text(prompt))
-	secret, err := signer.Await(ctx, func() ([]byte, error) { return readHidden(tty) })
+	secret, err = signer.Await(ctx, func() ([]byte, error) { return readHidden(tty) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.endHidden(err != nil)
