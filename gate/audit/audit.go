@@ -16,7 +16,7 @@ import (
 type Decision struct {
 	Time    time.Time      `json:"time"`
 	Granted bool           `json:"granted"`
-	Status  int            `json:"status"`           // of the reply, or of the reply that the server behind the gate may still change
+	Status  int            `json:"status,omitempty"` // of the reply, unless it comes from the server behind the gate
 	Reason  string         `json:"reason,omitempty"` // why it was refused
 	Name    string         `json:"name,omitempty"`   // of the key's owner, if the key is enrolled
 	Key     string         `json:"key,omitempty"`    // fingerprint, if the client proved the key

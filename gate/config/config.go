@@ -34,7 +34,6 @@ type Config struct {
 
 	TLS    TLS
 	Keys   Keys
-	Tokens Tokens
 	Replay Replay
 	Limits Limits
 	Sites  []Site
@@ -58,8 +57,8 @@ type Keys struct {
 	Pending string
 }
 
-// Tokens tells how tokens are made. Site.Registry needs it, and so does the strong
-// mode of Site.Ollama.
+// Tokens tells how the tokens of a site are made. Site.Registry needs it, and so does
+// the strong mode of Site.Ollama.
 type Tokens struct {
 	// Root is the file with the root certificate, which the registry has as its
 	// rootcertbundle.
@@ -129,7 +128,13 @@ type Site struct {
 
 	// Grants is the file with the grants.
 	Grants string
+
+	// Tokens tells how the tokens of this site are made.
+	Tokens Tokens
 }
+
+// HasTokens reports whether the site has a token endpoint.
+func (s Site) HasTokens() bool { return s.Tokens.SigningKey != "" }
 
 // Service is the name of the site in challenges and in the aud of its tokens.
 func (s Site) Service() string { return s.Origin.URL().Host }

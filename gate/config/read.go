@@ -56,7 +56,6 @@ func (r *reader) root(s *tomlfile.Section) {
 	c.Audit = r.path(s, "audit")
 	r.tls(s.Section("tls"))
 	r.keys(s.Section("keys"))
-	r.tokens(s.Section("tokens"))
 	r.replay(s.Section("replay"))
 	r.limits(s.Section("limits"))
 	for _, site := range s.Sections("site") {
@@ -88,8 +87,8 @@ func (r *reader) keys(s *tomlfile.Section) {
 	}
 }
 
-func (r *reader) tokens(s *tomlfile.Section) {
-	r.config.Tokens = Tokens{
+func (r *reader) tokens(s *tomlfile.Section) Tokens {
+	t := Tokens{
 		Root:        r.path(s, "root"),
 		RootKey:     r.reference(s, "root_key"),
 		Certificate: r.path(s, "certificate"),
@@ -97,9 +96,10 @@ func (r *reader) tokens(s *tomlfile.Section) {
 		Lifetime:    s.Duration("lifetime", 5*time.Minute),
 		BlobSecret:  r.path(s, "blob_secret"),
 	}
-	if l := r.config.Tokens.Lifetime; l < time.Minute || l > time.Hour {
+	if t.Lifetime < time.Minute || t.Lifetime > time.Hour {
 		s.Errorf("lifetime", "want a minute to an hour: a removed key can use its tokens at a registry that is reachable without the gate")
 	}
+	return t
 }
 
 func (r *reader) replay(s *tomlfile.Section) {
@@ -140,6 +140,7 @@ func (r *reader) site(s *tomlfile.Section) {
 		Ollama:   r.upstream(s, "ollama"),
 		Path:     s.Text("path"),
 		Grants:   r.path(s, "grants"),
+		Tokens:   r.tokens(s.Section("tokens")),
 	}
 	site.Origin = r.origin(s, "origin")
 	site.Blobs = r.origin(s, "blobs")
@@ -181,16 +182,16 @@ func (r *reader) checkSite(s *tomlfile.Section, site Site) {
 		s.Errorf("blobs", "it is for a registry, and registry is missing")
 	}
 	r.checkBlobs(s, site)
-	t := r.config.Tokens
+	t := site.Tokens
 	if site.Registry != nil || site.AcceptTokens {
 		for _, need := range []struct{ key, value string }{{"root", t.Root}, {"certificate", t.Certificate}, {"signing_key", t.SigningKey}} {
 			if need.value == "" {
-				s.ErrorAt(site.Line, "site: it needs tokens, and [tokens] lacks %s: countersignd init makes it", need.key)
+				s.ErrorAt(site.Line, "site: it needs tokens, and [site.tokens] lacks %s: countersignd init makes it", need.key)
 			}
 		}
 	}
 	if site.Blobs != (challenge.Origin{}) && t.BlobSecret == "" {
-		s.Errorf("blobs", "it needs blob_secret in [tokens]: countersignd init makes it")
+		s.Errorf("blobs", "it needs blob_secret in [site.tokens]: countersignd init makes it")
 	}
 }
 
@@ -211,10 +212,11 @@ func (r *reader) checkBlobs(s *tomlfile.Section, site Site) {
 	}
 }
 
-// checkSites refuses two sites with the same origin, because a token of one would be
-// valid at the other.
+// checkSites refuses two sites with the same origin, from which issuer and service are
+// derived, or with the same signing key: a token of one would be valid at the other.
 func (r *reader) checkSites(s *tomlfile.Section) {
 	owners := map[challenge.Origin]int{}
+	keys := map[string]int{}
 	for _, site := range r.config.Sites {
 		for _, o := range []challenge.Origin{site.Origin, site.Blobs} {
 			if o == (challenge.Origin{}) {
@@ -225,6 +227,11 @@ func (r *reader) checkSites(s *tomlfile.Section) {
 			}
 			owners[o] = site.Line
 		}
+		key := site.Tokens.SigningKey
+		if line, taken := keys[key]; taken && key != "" {
+			s.ErrorAt(site.Line, "site: its signing_key is that of the site in line %d: its tokens would be valid here", line)
+		}
+		keys[key] = site.Line
 	}
 }
 

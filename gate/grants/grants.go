@@ -127,7 +127,7 @@ func expand(r scope.Access) []string {
 func (g Grant) allows(name, kind, resource, action string) bool {
 	switch kind {
 	case scope.Repository:
-		return action != scope.All && slices.Contains(g.Actions, action) && isRepository(resource) &&
+		return action != scope.All && slices.Contains(g.Actions, action) && IsRepository(resource) &&
 			slices.ContainsFunc(g.Repositories, func(p string) bool { return matches(p, name, resource) })
 	case scope.Registry:
 		return resource == "catalog" && action == scope.All && g.Catalog

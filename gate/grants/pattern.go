@@ -13,7 +13,8 @@ var repositoryPattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+
 
 const maxRepository = 255
 
-func isRepository(name string) bool {
+// IsRepository reports whether name can be the name of a repository.
+func IsRepository(name string) bool {
 	return len(name) <= maxRepository && repositoryPattern.MatchString(name)
 }
 
@@ -24,7 +25,7 @@ func checkPattern(pattern string) string {
 		return ""
 	}
 	name := strings.TrimSuffix(strings.ReplaceAll(pattern, nameVariable, "x"), "/*")
-	if !isRepository(name) {
+	if !IsRepository(name) {
 		return `want the name of a repository, "*" for all, or "prefix/*"; ${name} stands for the name of the key's owner`
 	}
 	return ""

@@ -25,8 +25,8 @@ const Interval = 250 * time.Millisecond
 const MaxSize = 16 << 20
 
 // A File has the parsed content of the file at a path. If the file cannot be read, or
-// not be parsed, the last good content stays, and Err tells the reason. It is safe for
-// concurrent use.
+// not be parsed, the last good content stays, Err tells the reason, and each look tries
+// again. It is safe for concurrent use.
 type File[T any] struct {
 	path  string
 	parse func(data []byte) (T, error)
@@ -86,7 +86,7 @@ func (f *File[T]) use(data []byte, err error) (changed bool) {
 		f.used, f.seen = nil, nil
 		return f.fail(fmt.Errorf("%w: the last content of %s is used on", err, printable.Text(f.path)))
 	}
-	if f.used != nil && bytes.Equal(data, f.used) {
+	if f.used != nil && bytes.Equal(data, f.used) && f.Err() == nil {
 		return false
 	}
 	f.used, f.seen = data, data
