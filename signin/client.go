@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countersign/countersign/askpass"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/signer"
@@ -52,6 +53,10 @@ type Client struct {
 	// Ollama's own app.
 	Launch bool
 
+	// Ask asks for the passphrase of a key file or variable, in a window of the app or as
+	// [askpass.Find] does; nil means that nobody can answer. It is used by the Keys of New.
+	Ask signer.PassphraseFunc
+
 	// Prompt is called when a store asks a person to unlock the key, and when that has
 	// ended, so that the app can say which other window waits for an answer. It may be
 	// nil. See [signer.WithPromptFunc].
@@ -67,8 +72,9 @@ type Client struct {
 }
 
 // New returns a Client for the server with this origin, such as "https://ollama.com".
-// It reads the configuration file, and gives a person two minutes to answer a prompt of
-// the keychain unless the file sets another time. It opens no key.
+// It reads the configuration file. A person has two minutes to answer a prompt of the
+// keychain, unless the file sets another time, and is asked for passphrases by
+// [askpass.Find]. New opens no key.
 //
 // Errors: those of [challenge.ParseOrigin] and [config.Load].
 func New(server string) (*Client, error) {
@@ -76,15 +82,40 @@ func New(server string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load()
-	if err != nil {
+	c := &Client{Server: origin, Ask: askpass.Find(false)}
+	if c.Config, err = config.Load(); err != nil {
 		return nil, err
 	}
-	keys := c.Backends()
+	keys := c.Config.Backends()
 	if keys.Keyring.PromptTimeout == 0 {
 		keys.Keyring.PromptTimeout = promptTimeout
 	}
-	return &Client{Server: origin, Config: c, Keys: keys.Mux()}, nil
+	keys.Env.Passphrase = c.ask
+	keys.File.Passphrase = c.askUnlessStored(keys.File.Passphrase)
+	c.Keys = keys.Mux()
+	return c, nil
+}
+
+func (c *Client) ask(ctx context.Context, prompt string) ([]byte, error) {
+	if c.Ask == nil {
+		return nil, errors.New("nobody is there to give it")
+	}
+	return c.Ask(ctx, prompt)
+}
+
+// askUnlessStored asks a person only if the configuration names no item with the
+// passphrase, or if the item or the keychain is not there.
+func (c *Client) askUnlessStored(item signer.PassphraseFunc) signer.PassphraseFunc {
+	if item == nil {
+		return c.ask
+	}
+	return func(ctx context.Context, prompt string) ([]byte, error) {
+		secret, err := item(ctx, prompt)
+		if signer.IsAbsent(err) {
+			return c.ask(ctx, prompt)
+		}
+		return secret, err
+	}
 }
 
 func (c *Client) setUp() {

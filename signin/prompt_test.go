@@ -2,6 +2,9 @@ package signin_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,5 +60,32 @@ func TestPromptOfEachRequest(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestAsk wants the app's own function to be asked for the passphrase of a key that New
+// found.
+func TestAsk(t *testing.T) {
+	r := startRegistry(t)
+	dir := t.TempDir()
+	t.Setenv("COUNTERSIGN_CONFIG", os.DevNull)
+	secret := func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }
+	if _, err := (&file.Backend{NewPassphrase: secret}).Generate(t.Context(), filepath.Join(dir, "key")); err != nil {
+		t.Fatal(err)
+	}
+	newClient := func(ask signer.PassphraseFunc) *signin.Client {
+		c, err := signin.New(r.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Key, c.Base, c.Ask = "file:"+filepath.Join(dir, "key"), r.Client().Transport, ask
+		return c
+	}
+	refuse := func(context.Context, string) ([]byte, error) { return nil, signer.ErrDenied }
+	for want, ask := range map[error]signer.PassphraseFunc{signin.ErrNotConnected: secret, signer.ErrDenied: refuse, signer.ErrLocked: nil} {
+		c := newClient(ask)
+		if account, err := c.Account(t.Context(), ensureKey(t, c)); !errors.Is(err, want) {
+			t.Errorf("got %+v, %v; want %v", account, err, want)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/countersign/countersign/askpass"
 	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/fd"
 	"github.com/countersign/countersign/internal/keyfile"
@@ -23,15 +24,18 @@ import (
 // yes.
 var errNotConfirmed = errors.New("the answer was not yes")
 
-// passphrase returns the function that unlocks a key, or nil if nobody can answer.
+// passphrase returns the function that unlocks a key, or nil if nobody can answer. It
+// asks in a window where ssh would.
 func (a *app) passphrase() signer.PassphraseFunc {
-	switch {
-	case a.unlock.read != nil:
+	if a.unlock.read != nil {
 		return a.unlock.answer
-	case a.terminal.IsPresent():
+	}
+	present := a.terminal.IsPresent()
+	ask := askpass.Find(present)
+	if ask == nil && present {
 		return a.terminal.AskHidden
 	}
-	return nil
+	return ask
 }
 
 // checkConfirm refuses a command that has to ask where nobody can answer, before

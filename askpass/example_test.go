@@ -1,0 +1,16 @@
+package askpass_test
+
+import (
+	"fmt"
+
+	"github.com/countersign/countersign/askpass"
+	"github.com/countersign/countersign/backends/file"
+)
+
+// An app without windows of its own unlocks key files with a passphrase.
+func ExampleFind() {
+	keys := &file.Backend{Passphrase: askpass.Find(false)}
+	if keys.Passphrase == nil {
+		fmt.Println("Set SSH_ASKPASS, or install pinentry, to unlock keys that have a passphrase.")
+	}
+}
