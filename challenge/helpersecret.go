@@ -44,7 +44,7 @@ type HelperSecret struct {
 	// Service is the service of the registry's challenges.
 	Service string
 
-	// Actions are what the tokens may allow: some of "pull", "push" and "delete".
+	// Actions are the actions that the tokens may allow: some of "pull", "push" and "delete".
 	Actions []string
 
 	// Expires is the end, in whole seconds, at most MaxHelperSecretLifetime away.

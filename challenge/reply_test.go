@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -102,5 +103,34 @@ func TestErrorTellsMistakesOfTheChallenge(t *testing.T) {
 	_, err = v.get(t.Context(), manifest)
 	if !errors.Is(err, challenge.ErrRealm) || !strings.Contains(err.Error(), "scope is not in quotes") {
 		t.Errorf("got %v, want ErrRealm and the mistake", err)
+	}
+}
+
+func TestUnusableReplies(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault challengetest.Fault
+		says  string
+	}{
+		{"not JSON", challengetest.Reply(200, "<html>welcome</html>"), "not the JSON of a token"},
+		{"empty", challengetest.Reply(200, ""), "not the JSON of a token"},
+		{"no token", challengetest.Reply(200, `{"expires_in":300}`), "neither token nor access_token"},
+		{"64 MiB", challengetest.Huge(64 << 20), "larger than 131072 bytes"},
+		{"cut, each time", challengetest.Cut, "it broke off"},
+		{"a redirect", challengetest.Reply(302, "", "Location", "/v2/token2"), "may not redirect"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // tries are seconds apart
+				v := visit(t, challengetest.Config{InMemory: true})
+				v.Fail(challengetest.Tokens, challengetest.Always, tt.fault)
+				_, err := v.get(t.Context(), manifest)
+				if !errors.Is(err, challenge.ErrReply) || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("error %v, want ErrReply that says %q", err, tt.says)
+				}
+				v.Heal()
+				v.mustGet(t, manifest) // nothing of it is remembered
+			})
+		})
 	}
 }

@@ -57,16 +57,16 @@ type Candidate struct {
 	Source Source `json:"source"`
 }
 
-// builtIn suits a container, which is given a variable or a file that one points
-// to; a desktop, which has a keychain; and whoever has let Ollama make a key. It
-// is the same on all platforms: where there is no keychain, the keyring backend
-// says so at once, and ~ is the home directory of Ollama's service too.
+// builtIn suits a container, where a variable holds the key or the name of its file; a
+// desktop, which has a keychain; and a machine where Ollama made a key. It is the same
+// on all platforms: where there is no keychain, the keyring backend returns an error at
+// once, and ~ is the home directory of Ollama's service too.
 var builtIn = []string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519"}
 
 // A Query is all that a choice depends on besides the file. [Here] returns this
 // machine's.
 type Query struct {
-	Flag         string              // what --key says; "" if it was not given
+	Flag         string              // the value of --key; "" if it was not given
 	Program      string              // the program's own key; "" if it leaves the choice to the user
 	Getenv       func(string) string // the environment; nil means an empty one
 	GOOS, GOARCH string
@@ -81,11 +81,11 @@ func Here(flag string) Query {
 
 // A Choice is which keys to try for a registry, in which order.
 type Choice struct {
-	Registry   string // its origin, or "" if none was asked for
+	Registry   string // its origin, or "" if the choice is for no registry
 	Candidates []Candidate
 
-	// Binding: the one candidate was asked for by flag, program or variable. If it
-	// cannot be opened, that is the answer.
+	// Binding means that a flag, the program or a variable names the only candidate.
+	// If it cannot be opened, no other key is tried.
 	Binding bool
 
 	config *Config // limits the purposes of the key; nil: no limits
@@ -100,8 +100,8 @@ func (c *Config) Choose(q Query) Choice {
 			choice.Registry = o.String()
 		}
 	}
-	if asked, ok := q.asked(); ok {
-		choice.Candidates, choice.Binding = []Candidate{asked}, true
+	if candidate, ok := q.explicit(); ok {
+		choice.Candidates, choice.Binding = []Candidate{candidate}, true
 		return choice
 	}
 	for _, keys := range [][]Candidate{
@@ -119,7 +119,8 @@ func (c *Config) Choose(q Query) Choice {
 	return choice
 }
 
-func (q Query) asked() (Candidate, bool) {
+// explicit returns the key that a flag, the program or COUNTERSIGN_KEY names.
+func (q Query) explicit() (Candidate, bool) {
 	if q.Flag != "" {
 		return Candidate{q.Flag, Source{Level: FromFlag}}, true
 	}

@@ -10,7 +10,7 @@ import (
 
 // Client returns a client that answers each registry with the key that is chosen
 // for it, opened from b at the first challenge, and follows the realms and
-// insecure registries of the file. What q says of the registry is ignored.
+// insecure registries of the file. The registry of q is ignored.
 func (c *Config) Client(b signer.Backend, q Query) *challenge.Client {
 	keys := &signer.Keeper{Backend: b} // one prompt for a key that several registries have
 	registries := &signer.Keeper{Backend: signer.OpenFunc(func(ctx context.Context, origin string) (signer.Signer, error) {

@@ -1,11 +1,10 @@
 // Package config answers one question: which keys, in which order, for this
 // registry on this platform, and why.
 //
-// What was asked for by flag, or else by the variable COUNTERSIGN_KEY, is one
-// key, and nothing else is tried. Without either, the first list there is
-// holds: of the registry's section in the configuration file, of the platform's
-// section, of the file's top level, or the built-in one. docs/configuration.md
-// describes the file.
+// A flag, or else the variable COUNTERSIGN_KEY, names one key, and no other key is
+// tried. Without them the first of these lists that exists is used: that of the
+// registry's section in the configuration file, that of the platform's section, that of
+// the file's top level, and the built-in list. docs/configuration.md describes the file.
 package config
 
 import (
@@ -20,8 +19,8 @@ import (
 	"github.com/countersign/countersign/challenge"
 )
 
-// A Config is what a configuration file says. The zero value is that of an empty
-// file: the built-in order holds. It never changes once it is made, and so is
+// A Config is the content of a configuration file. The zero value is that of an empty
+// file: the built-in order is used. A Config does not change after it was made, so it is
 // safe for concurrent use.
 type Config struct {
 	file       string

@@ -15,10 +15,10 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// An Outcome is what became of a candidate.
+// An Outcome tells how the attempt to open a candidate ended.
 type Outcome string
 
-// The outcomes. Candidates after the one that was taken, or failed, are not
+// The outcomes. Candidates after a candidate that was taken or that failed are not
 // tried.
 const (
 	Taken      Outcome = "taken"
@@ -70,9 +70,9 @@ func (t Tried) String() string {
 	return cmp.Or(printable.Text(t.Ref), "a malformed reference") + ", from " + t.Source.String()
 }
 
-// Open opens the first candidate that is there, as [signer.First] does, or the
-// one that was asked for. It explains itself also when it fails. Errors are
-// those of First or of b.Open. The signer signs for the purposes of the
+// Open opens the only candidate of a binding choice, or else the first one that is
+// there, as [signer.First] does. The Explanation is complete also if Open fails. Errors
+// are those of First or of b.Open. The signer signs for the purposes of the
 // configuration only, whichever backend b is. It prints as its reference and where that
 // is written, so that errors of package challenge tell both.
 func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Explanation, error) {

@@ -1,13 +1,11 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/keyfile"
@@ -32,9 +30,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", printable.Text(e.File), e.Line, e.Msg)
 }
 
-// Path returns where the configuration file is, or should be: what
-// COUNTERSIGN_CONFIG names, or else countersign/config.toml in
-// [os.UserConfigDir]. It is "" where there is neither, as without a home.
+// Path returns the path of the configuration file, which need not exist: the value of
+// COUNTERSIGN_CONFIG, or else countersign/config.toml in [os.UserConfigDir]. It returns
+// "" if there is no such directory, as for a user without a home.
 func Path() string {
 	path, _ := locate()
 	return path
@@ -53,7 +51,7 @@ func locate() (path string, named bool) {
 
 // configDir ignores a relative XDG_CONFIG_HOME, as the XDG Base Directory
 // Specification has it. [os.UserConfigDir] fails there, and the file of the home
-// directory, with what it forbids, would be passed over.
+// directory, which may forbid something, would not be read.
 func configDir() (string, error) {
 	dir, err := os.UserConfigDir()
 	if xdg := os.Getenv("XDG_CONFIG_HOME"); err == nil || xdg == "" || filepath.IsAbs(xdg) {
@@ -63,9 +61,10 @@ func configDir() (string, error) {
 	return filepath.Join(home, ".config"), err
 }
 
-// Load reads the configuration file at [Path]. That there is none is no error,
-// unless COUNTERSIGN_CONFIG names it. A file that cannot be read is one: what it
-// forbids is not known. Mistakes in it are all reported, as those of [Parse].
+// Load reads the configuration file at [Path]. If the file does not exist, the Config is
+// that of an empty file, unless COUNTERSIGN_CONFIG names the file: then it is an error.
+// A file that cannot be read is an error, because it may forbid something. Load reports
+// all mistakes, as [Parse] does.
 func Load() (*Config, error) {
 	path, named := locate()
 	if path == "" {
@@ -75,7 +74,7 @@ func Load() (*Config, error) {
 	switch {
 	case err == nil:
 		return Parse(data, path)
-	case !named && isMissing(err):
+	case !named && keyfile.IsMissing(err):
 		return &Config{}, nil
 	case named:
 		return nil, fmt.Errorf("configuration file named by %s: %w", variable, err)
@@ -113,11 +112,6 @@ func readFile(path string) ([]byte, error) {
 		err = fmt.Errorf("%s is no configuration: it has more than %d bytes", printable.Text(path), maxSize)
 	}
 	return data, printable.Error(err)
-}
-
-// isMissing knows that services have /dev/null for a home.
-func isMissing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // Parse reads a configuration from memory, in a time that grows with its size and

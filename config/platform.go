@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// What "go tool dist list" knows: a platform that is misspelt would be a section
-// that never holds.
+// The systems and architectures of "go tool dist list". The section of a misspelt
+// platform would never be used.
 var (
 	systems = []string{
 		"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux",

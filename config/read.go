@@ -12,9 +12,9 @@ import (
 	"github.com/countersign/countersign/internal/printable"
 )
 
-// A reader goes through a file from top to bottom. Only the library's parser
-// tells where a value is written, so this uses package unstable; what it needs
-// of it has not changed since go-toml 2.1.
+// A reader goes through a file from top to bottom. It uses package unstable, because
+// only the library's parser tells the line of a value. The functions that it uses have
+// not changed since go-toml 2.1.
 type reader struct {
 	mistakes
 	parser unstable.Parser
@@ -22,14 +22,14 @@ type reader struct {
 	config *Config
 }
 
-// A table says what may stand in one table of the file.
+// A table lists the names that one table of the file may have.
 type table struct {
 	values map[string]setter
 	tables map[string]table
 	named  func(name string, line int) (table, error) // tables whose names the user chooses
 
-	// unquoted is what to say of a table inside this one: there are none, so name
-	// is what follows a dot in a name that should be in quotes.
+	// unquoted returns the message about a table inside this table. There are none, so
+	// name is the part behind a dot of a name that lacks its quotes.
 	unquoted func(name string) string
 }
 
@@ -40,18 +40,18 @@ func (r *reader) read(data []byte) {
 	}
 	r.parser.Reset(data)
 	root := r.root()
-	in, known := root, true
+	in, isSection := root, true
 	for !r.isFull() && r.parser.NextExpression() {
 		e := r.parser.Expression()
 		path, line := r.path(e)
 		switch e.Kind {
 		case unstable.Table:
-			in, known = r.enter(root, path, line)
+			in, isSection = r.enter(root, path, line)
 		case unstable.ArrayTable:
 			r.errorf(line, "no section may come twice: write [ ] instead of [[ ]]")
-			known = false
+			isSection = false
 		case unstable.KeyValue:
-			if known {
+			if isSection {
 				r.set(in, path, line, e.Value())
 			}
 		}
@@ -132,11 +132,11 @@ func (r *reader) enter(t table, path []string, line int) (table, bool) {
 	return t, true
 }
 
-// set sets what path leads to, which may be many values in an inline table.
+// set sets the value at path, or the values of an inline table at path.
 func (r *reader) set(t table, path []string, line int, value *unstable.Node) {
 	last := len(path) - 1
-	t, known := r.enter(t, path[:last], line)
-	if !known {
+	t, ok := r.enter(t, path[:last], line)
+	if !ok {
 		return
 	}
 	name := path[last]
@@ -152,7 +152,7 @@ func (r *reader) set(t table, path []string, line int, value *unstable.Node) {
 		r.errorf(line, "%s is a section and has no value", quote(name))
 		return
 	}
-	if t, known = r.enter(t, path[last:], line); !known {
+	if t, ok = r.enter(t, path[last:], line); !ok {
 		return
 	}
 	for it := value.Children(); !r.isFull() && it.Next(); {
@@ -178,6 +178,6 @@ func (t table) enter(name string, line int) (table, error) {
 }
 
 func (t table) unknown(name string) error {
-	known := slices.Concat(slices.Collect(maps.Keys(t.values)), slices.Collect(maps.Keys(t.tables)))
-	return fmt.Errorf("unknown key %s%s", quote(name), suggest(name, known))
+	names := slices.Concat(slices.Collect(maps.Keys(t.values)), slices.Collect(maps.Keys(t.tables)))
+	return fmt.Errorf("unknown key %s%s", quote(name), suggest(name, names))
 }

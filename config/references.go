@@ -14,8 +14,8 @@ import (
 // order. A reference may be malformed, and may occur twice.
 func (c *Config) References(getenv func(string) string) []string {
 	candidates := append(builtInKeys(), c.Candidates()...)
-	if asked, ok := (Query{Getenv: getenv}).asked(); ok {
-		candidates = append(candidates, asked)
+	if candidate, ok := (Query{Getenv: getenv}).explicit(); ok {
+		candidates = append(candidates, candidate)
 	}
 	var refs []string
 	for _, candidate := range candidates {

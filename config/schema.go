@@ -6,7 +6,7 @@ import (
 	"github.com/countersign/countersign/backends/keyring"
 )
 
-// root says what may stand in a file. docs/configuration.md says it for people.
+// root lists the names that a file may have. docs/configuration.md describes them.
 func (r *reader) root() table {
 	c := r.config
 	return table{

@@ -8,11 +8,12 @@ import (
 	"github.com/countersign/countersign/internal/spelling"
 )
 
-// longestShown bounds the names that errors repeat: what is longer may be a key.
+// longestShown is the length of the longest name that an error repeats. A longer text
+// may be a key.
 const longestShown = 40
 
-// suggest returns what to say after an unknown name: the known one that was
-// probably meant, or else all.
+// suggest returns the end of an error about an unknown name: the name that the user
+// probably meant, or else all names.
 func suggest(name string, known []string) string {
 	if best := spelling.Nearest(name, known); best != "" {
 		return ": did you mean " + strconv.Quote(best) + "?"

@@ -78,8 +78,8 @@ func (r *reader) folder(to *string) setter {
 	}
 }
 
-// keyringItem reads a reference into the keychain: what is written there may be
-// the passphrase itself, so no mistake is repeated.
+// keyringItem reads a reference into the keychain. No error repeats the text, because
+// a user may have written the passphrase itself there.
 func (r *reader) keyringItem(to *string) setter {
 	return func(s setting) {
 		name, ok := strings.CutPrefix(string(s.value.Data), "keyring:")

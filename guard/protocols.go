@@ -125,8 +125,8 @@ func isRFC9421(msg []byte) bool {
 	return bytes.HasPrefix(last, []byte(`"@signature-params": `))
 }
 
-// isCavage: nothing but header fields in lower case, among them one that a
-// verifier asks for.
+// isCavage reports whether all lines are header fields in lower case, and one of them is
+// a field that verifiers ask for.
 func isCavage(msg []byte) bool {
 	telling := []string{"(request-target)", "(created)", "(expires)", "date", "x-date", "host", "digest"}
 	found := false

@@ -81,7 +81,7 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 		}
 		return key, nil
 	}
-	secret, err := p.ask(ctx, passphrase)
+	secret, err := p.askPassphrase(ctx, passphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (p parsed) raw(ctx context.Context, passphrase PassphraseFunc) (crypto.Priv
 	return key, nil
 }
 
-func (p parsed) ask(ctx context.Context, passphrase PassphraseFunc) ([]byte, error) {
+func (p parsed) askPassphrase(ctx context.Context, passphrase PassphraseFunc) ([]byte, error) {
 	if passphrase == nil {
 		return nil, fmt.Errorf("%w: it has a passphrase, and nobody was asked for it", ErrLocked)
 	}

@@ -46,9 +46,9 @@ func rearm(s string) ([]byte, error) {
 	return keys, nil
 }
 
-// dearmor reads what stands between BEGIN and END. Of the headers it knows those
-// of an encrypted key (RFC 1421), whose values have no spaces: each is two words
-// even where the line breaks are lost.
+// dearmor reads the text between BEGIN and END. It reads only the headers of an
+// encrypted key (RFC 1421). Their values have no spaces, so each header is two words,
+// also where the line breaks are lost.
 func dearmor(label, body string) (*pem.Block, error) {
 	block := &pem.Block{Type: label, Headers: make(map[string]string)}
 	words := strings.Fields(body)

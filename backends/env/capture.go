@@ -3,7 +3,7 @@ package env
 import "os"
 
 // Capture reads the variables NAME and NAME_PASSPHRASE of each name and removes
-// them from the environment, whatever Unset says. The Backend remembers them and
+// them from the environment, also if Unset is false. The Backend remembers them and
 // opens the keys as before. A program that starts other programs calls it first,
 // with the names of all keys that it may use. A name that no variable can have
 // is ignored.

@@ -17,9 +17,9 @@ import (
 
 var errPublic = errors.New("a public key, not a private one")
 
-// decode turns what people paste into the PEM that signer.Parse reads. Each
-// form is known by a mark of its own, so that a text that was cut or damaged
-// is an error and never another key. Errors repeat nothing of the text.
+// decode converts the forms in which people paste a key into the PEM that signer.Parse
+// reads. Each form has a mark of its own, so a text that was cut or damaged is an error
+// and never another key. Errors repeat no part of the text.
 func decode(text []byte) ([]byte, error) {
 	s := tidy(string(text))
 	switch {
@@ -62,9 +62,9 @@ func decode(text []byte) ([]byte, error) {
 	return out, err
 }
 
-// tidy undoes what .env files, YAML, JSON, editors and shells do around a text: \n as
-// two characters, quotes, a byte order mark, space at both ends. No form has a backslash or quote
-// of its own.
+// tidy removes the marks that .env files, YAML, JSON, editors and shells leave in a text:
+// \n as two characters, quotes, a byte order mark, space at both ends. No form of a key
+// has a backslash or a quote.
 func tidy(s string) string {
 	s = strings.NewReplacer(`\n`, "\n", `\r`, "\r").Replace(s)
 	s = strings.TrimSpace(strings.TrimPrefix(s, "\ufeff"))

@@ -117,7 +117,7 @@ func open[T any](ctx context.Context, b *Backend, name string, parse func(contex
 	}
 	passName := passphraseOf(name)
 	src, err := b.find(name, skipEmpty)
-	pass, passErr := b.find(passName, takeEmpty) // whatever became of the key: Unset removes both
+	pass, passErr := b.find(passName, takeEmpty) // also if there is no key, because Unset removes both
 	ask := pass.answer
 	if errors.Is(passErr, signer.ErrNotFound) {
 		ask, passErr = b.Passphrase, nil

@@ -163,7 +163,7 @@ func pointed(pointer, path string) (source, error) {
 		return source{}, fmt.Errorf("%s holds a key: it takes the path of a file", pointer)
 	}
 	if errors.Is(err, signer.ErrNotFound) {
-		// Not ErrNotFound: whoever names a file means its key and no other.
+		// Not ErrNotFound: a user who names a file wants its key and no other.
 		err := fmt.Errorf("%s names %s: %w", pointer, printable.Text(path), fs.ErrNotExist)
 		return source{}, signer.WithHint(err, signer.Hint{Do: "mount that file, or unset the variable", See: "headless"})
 	}

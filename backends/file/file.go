@@ -23,8 +23,8 @@ import (
 // with a passphrase.
 //
 // A key file of the current user that others may read or write is refused
-// (ErrInsecure), as OpenSSH refuses it. One that somebody else owns passes, as a
-// mounted secret must.
+// (ErrInsecure), as OpenSSH refuses it. A file of another user is accepted, because
+// mounted secrets are such files.
 //
 // Its methods fail at once if their context has ended. They cannot be
 // interrupted while a file system hangs.
@@ -143,7 +143,8 @@ func (b *Backend) Export(ctx context.Context, name string) (crypto.Signer, error
 
 // Delete removes the key file, and the .pub beside it if that is the same key's.
 // It asks for no passphrase, and the key may be damaged or readable by others.
-// It refuses what is no private key, and a symbolic link: the key would stay.
+// It refuses a file that holds no private key, and a symbolic link, because the key
+// would stay.
 func (b *Backend) Delete(ctx context.Context, name string) error {
 	path, err := b.locate(ctx, name)
 	if err != nil {

@@ -2,11 +2,8 @@ package file
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"syscall"
 
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/printable"
@@ -14,9 +11,9 @@ import (
 )
 
 // List describes the private keys in Dir, but not those in folders below it. It
-// asks for no passphrase. What Open would refuse is listed too, as a key that
-// is damaged or readable by others; what cannot be read is not. There are none
-// where there is no such folder.
+// asks for no passphrase. It lists also the keys that Open would refuse, because they
+// are damaged or readable by others, and leaves out the files that it cannot read. If
+// the folder does not exist, the list is empty.
 func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	if err := ctx.Err(); err != nil || b.Dir == "" {
 		return nil, err
@@ -27,7 +24,7 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	}
 	info, err := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // ENOTDIR: a service's home is /dev/null
+	case keyfile.IsMissing(err):
 		return nil, nil
 	case err == nil && !info.IsDir():
 		err := fmt.Errorf("the key folder %s is a file", printable.Text(dir))
@@ -54,7 +51,7 @@ func (b *Backend) List(ctx context.Context) ([]signer.Info, error) {
 	return infos, nil
 }
 
-// describe tells what it can of the private key at path without its passphrase.
+// describe describes the private key at path without using its passphrase.
 func describe(ctx context.Context, path string) (info signer.Info, ok bool) {
 	data, _, err := keyfile.Read(path)
 	if err != nil {

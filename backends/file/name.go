@@ -51,7 +51,7 @@ func (b *Backend) dir() (string, error) {
 	return dir, nil
 }
 
-// isRooted also holds for what is in no folder on Windows: C:key and \key.
+// isRooted also reports true for the names C:key and \key of Windows.
 func isRooted(path string) bool {
 	return filepath.VolumeName(path) != "" || os.IsPathSeparator(path[0])
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// checkPath refuses what Windows takes for something else than a file: a device
-// (NUL, COM1.key, \\.\pipe\x), or a stream inside another file (key:x).
+// checkPath refuses names that are no files on Windows: devices (NUL, COM1.key,
+// \\.\pipe\x) and streams inside another file (key:x).
 func checkPath(path string) error {
 	volume := filepath.VolumeName(path)
 	if strings.HasPrefix(filepath.ToSlash(volume), "//./") {

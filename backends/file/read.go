@@ -16,7 +16,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// load reads the file at path and checks who else may.
+// load reads the file at path and checks that no other user may read it.
 func load(path string) ([]byte, keyfile.Snapshot, error) {
 	data, snapshot, err := keyfile.Read(path)
 	if errors.Is(err, signer.ErrNotFound) {
@@ -26,7 +26,7 @@ func load(path string) ([]byte, keyfile.Snapshot, error) {
 		return nil, snapshot, err
 	}
 	data, _ = keyfile.PEM(data)
-	if isPrivate(data) { // who gave a public key is not helped by chmod
+	if isPrivate(data) { // chmod is no remedy for a public key
 		if err := access.CheckReaders("key file", path, snapshot.Info); err != nil {
 			return nil, snapshot, err
 		}

@@ -76,7 +76,8 @@ func write(path string, private, public []byte, pubThere bool) error {
 // checkFree returns ErrExists if there is anything at path, or at path.pub
 // unless that is the public half of the same key.
 func checkFree(path string, pub ssh.PublicKey) (pubThere bool, err error) {
-	// The .pub comes after its key: who sees it first will see the key as well.
+	// Generate writes the .pub after the key, so a .pub that is there means that the key
+	// is there, too.
 	_, pubErr := os.Lstat(path + ".pub")
 	switch _, err := os.Lstat(path); {
 	case err == nil:
@@ -130,7 +131,7 @@ func place(temp, path string) error {
 	return err
 }
 
-// makeDir makes dir and what is missing above it. The mode does not depend on
+// makeDir makes dir and the missing directories above it. The mode does not depend on
 // the umask.
 func makeDir(dir string) error {
 	parent := filepath.Dir(dir)

@@ -32,7 +32,7 @@ const (
 	exitRejected
 )
 
-// app is what the commands share.
+// An app has the state that all commands share.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -130,7 +130,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	a.prompts.print = func(line string) { fmt.Fprint(a.stderr, a.safe(line)) }
 	root := a.root()
 	started := false
-	onRun(root, func() { started = true })
+	beforeRun(root, func() { started = true })
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetErr(a.stderr)
@@ -158,19 +158,20 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
-// onRun has f called when a command was called rightly and begins to run.
-func onRun(cmd *cobra.Command, f func()) {
+// beforeRun lets cmd and its subcommands call f first. They do not call it if their
+// arguments are wrong.
+func beforeRun(cmd *cobra.Command, f func()) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f()
 		return run(cmd, args)
 	}
 	for _, sub := range cmd.Commands() {
-		onRun(sub, f)
+		beforeRun(sub, f)
 	}
 }
 
-// exitCode sorts an error into what a script wants to tell apart.
+// exitCode returns the exit code for an error, so that scripts can tell errors apart.
 func exitCode(err error) int {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {

@@ -12,8 +12,8 @@ import (
 	"github.com/countersign/countersign/backends"
 )
 
-// complete has the shell complete what the usage line of each command names: REF
-// and the like as references, FILE as a file, and nothing else as a file.
+// complete makes the shell complete the arguments in the usage line of each command:
+// REF, FROM and TO as references, FILE as a file, and no other argument as a file.
 func (a *app) complete(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("key", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return completeRef(typed)
@@ -70,8 +70,8 @@ func variables() []string {
 	return refs
 }
 
-// files returns what is in the folder of a file's name that is being typed, as
-// references.
+// files returns the names of the files in the folder of a name that a person is
+// typing, as references.
 func files(typed string) []string {
 	folder := typed[:strings.LastIndexByte(typed, '/')+1]
 	path := folder

@@ -11,10 +11,10 @@ import (
 // What a real bash offers after the tab key, in a shell that has sourced the
 // script. Bash takes a colon for the beginning of a word.
 func TestBashCompletion(t *testing.T) {
-	bash := need(t, "bash", "bash")
+	bash := requireProgram(t, "bash", "bash")
 	library := "/usr/share/bash-completion/bash_completion"
 	if _, err := os.Stat(library); err != nil {
-		library = need(t, library, "bash-completion")
+		library = requireProgram(t, library, "bash-completion")
 	}
 	h := newHome(t)
 	script := filepath.Join(h.dir, "script")

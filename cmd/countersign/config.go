@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
@@ -42,7 +42,7 @@ func (a *app) configPath() error {
 	if path == "" {
 		return errors.New("no home directory, and so no configuration file: name one in COUNTERSIGN_CONFIG")
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); keyfile.IsMissing(err) {
 		a.note("countersign: there is no such file\n")
 	}
 	return a.print("%s\n", path)

@@ -118,7 +118,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 	var last error
 	account, err := client.Wait(ctx, key, func(p signin.Progress) {
 		if last == nil {
-			a.show(page, browse)
+			a.showPage(page, browse)
 		}
 		last = p.Err
 		waiting.Show()
@@ -126,7 +126,7 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 	waiting.End()
 	switch {
 	case err != nil && ctx.Err() != nil && last != nil:
-		return fmt.Errorf("stopped waiting, %s: %w; run this again to go on", a.why(ctx), last)
+		return fmt.Errorf("stopped waiting, %s: %w; run this again to go on", a.endReason(ctx), last)
 	case err != nil:
 		return err
 	}
@@ -148,16 +148,16 @@ func (a *app) disconnect(ctx context.Context, server *url.URL) error {
 	return a.print("disconnected from %s: %s\n", client.Server, ssh.FingerprintSHA256(key.PublicKey()))
 }
 
-// why tells what ended ctx.
-func (a *app) why(ctx context.Context) string {
+// endReason tells why ctx ended.
+func (a *app) endReason(ctx context.Context) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Sprintf("after %v", a.timeout)
 	}
 	return "interrupted"
 }
 
-// show prints the page's address, and opens it where somebody is.
-func (a *app) show(page string, browse bool) {
+// showPage prints the address of a page, and opens the page if a person is there.
+func (a *app) showPage(page string, browse bool) {
 	fmt.Fprintln(a.stdout, page)
 	if browse && terminal.CanBrowse(a.stdout, a.stderr) {
 		terminal.OpenBrowser(page, func(err error) { a.note("\nno browser opens (%v): open the address above\n", err) })

@@ -71,7 +71,7 @@ func (a *app) readStdin(ctx context.Context, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// maxPassphrase bounds what is read of a file that holds one.
+// maxPassphrase is how many bytes of a passphrase file are read.
 const maxPassphrase = 4096
 
 // A secretSource is where a passphrase is read from instead of the terminal. It

@@ -14,7 +14,7 @@ func TestInstall(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no make")
 	}
-	tool := need(t, "make", "make")
+	tool := requireProgram(t, "make", "make")
 	dir := t.TempDir()
 	run := func(target string) {
 		cmd := exec.CommandContext(t.Context(), tool, target, "DESTDIR="+dir, "PREFIX=/usr", "BUILDFLAGS=")

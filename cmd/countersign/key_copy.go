@@ -78,7 +78,7 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 	}
 	err = a.confirm(ctx, yes, fmt.Sprintf("%s holds the key %s now. Delete %s?", to, ssh.FingerprintSHA256(pub), from))
 	if err == nil { // another key may have replaced the source while the person read the question
-		_, err = openSame(ctx, withEmptyCache(keys), from, pub)
+		_, err = openAndCompare(ctx, withEmptyCache(keys), from, pub)
 	}
 	if err == nil {
 		err = source.Delete(ctx, name)

@@ -24,7 +24,7 @@ func (f *keyFileFlags) add(a *app, cmd *cobra.Command) {
 	f.source.addFlags(a, cmd.Flags(), "new-passphrase", "the passphrase for a new key file")
 }
 
-func (f *keyFileFlags) given() bool { return f.comment != "" || f.prompt || f.source.read != nil }
+func (f *keyFileFlags) isGiven() bool { return f.comment != "" || f.prompt || f.source.read != nil }
 
 // passphrase returns the function that yields the new passphrase, or nil for none.
 // It reads a passphrase file at once, so that a bad file ends the command before
@@ -62,7 +62,7 @@ func (a *app) withKeyFileFlags(keys backends.Set, f *keyFileFlags) (backends.Set
 
 // check refuses flags that store would ignore.
 func (f *keyFileFlags) check(store any) error {
-	if _, ok := store.(*file.Backend); ok || !f.given() {
+	if _, ok := store.(*file.Backend); ok || !f.isGiven() {
 		return nil
 	}
 	return usageError{errors.New("a passphrase and a comment are for file: only; this store protects keys in its own way")}

@@ -64,8 +64,8 @@ func (a *app) printKeys(keys []listedKey) error {
 	return a.printTable(2, rows)
 }
 
-// storeFailures leaves out the stores that are not here: only those who
-// configured a key of theirs are told, and it is no failure.
+// storeFailures leaves out the stores that this machine does not have. Only a user who
+// configured a key in such a store gets a note, and the command does not fail.
 func (a *app) storeFailures(failed map[string]error, choice config.Choice) error {
 	var errs []error
 	for scheme, err := range failed {

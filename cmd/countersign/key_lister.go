@@ -70,9 +70,9 @@ func (l *lister) addStores(ctx context.Context) {
 				l.add(ref, info, nil)
 				continue
 			}
-			pub, err := l.look(ctx, ref)
+			pub, err := l.inspect(ctx, ref)
 			if pub != nil {
-				info.PublicKey = pub // else it is what the store knows without opening the key
+				info.PublicKey = pub // otherwise the one in info, which the store knows without opening the key
 			}
 			l.add(ref, info, err)
 		}
@@ -88,7 +88,7 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 		if listed || l.failed[scheme] != nil || mayPrompt(scheme) {
 			continue
 		}
-		pub, err := l.look(ctx, candidate.Ref)
+		pub, err := l.inspect(ctx, candidate.Ref)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -106,8 +106,8 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 // of macOS does so before it reads an item of another program, without a warning.
 func mayPrompt(scheme string) bool { return scheme == "keyring" && runtime.GOOS == "darwin" }
 
-// look opens a key to learn its public half, and what keeps it from signing.
-func (l *lister) look(ctx context.Context, ref string) (ssh.PublicKey, error) {
+// inspect opens a key. It returns the public half, and an error if the key cannot sign.
+func (l *lister) inspect(ctx context.Context, ref string) (ssh.PublicKey, error) {
 	key, err := l.backends.Open(ctx, ref)
 	if err != nil {
 		return nil, spelling.WithSchemeHint(err, ref)

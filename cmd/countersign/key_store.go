@@ -88,7 +88,7 @@ func (a *app) printWritten(t target, pub ssh.PublicKey, written bool) error {
 // signTest opens ref, which must hold the private key of pub, and makes and checks
 // a signature.
 func signTest(ctx context.Context, keys backends.Set, ref string, pub ssh.PublicKey) error {
-	key, err := openSame(ctx, keys, ref, pub)
+	key, err := openAndCompare(ctx, keys, ref, pub)
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,8 @@ func signTest(ctx context.Context, keys backends.Set, ref string, pub ssh.Public
 	return nil
 }
 
-// openSame opens ref. It fails if ref does not hold the private key of pub.
-func openSame(ctx context.Context, m signer.Backend, ref string, pub ssh.PublicKey) (signer.Signer, error) {
+// openAndCompare opens ref. It fails if ref does not hold the private key of pub.
+func openAndCompare(ctx context.Context, m signer.Backend, ref string, pub ssh.PublicKey) (signer.Signer, error) {
 	key, err := m.Open(ctx, ref)
 	if err != nil {
 		return nil, err

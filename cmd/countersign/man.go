@@ -1,7 +1,7 @@
 //go:build man
 
-// This is the command's other main, which "make man" runs: it writes the manual
-// pages, and so the command itself is built without what makes them.
+// "make man" runs this main function in place of the command's. It writes the manual
+// pages, so the command itself does not contain the library that makes them.
 package main
 
 import (

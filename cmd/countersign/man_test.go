@@ -14,7 +14,7 @@ import (
 // TestManPages wants a page for each command that mandoc can read and that has the
 // command line.
 func TestManPages(t *testing.T) {
-	mandoc := need(t, "mandoc", "mandoc")
+	mandoc := requireProgram(t, "mandoc", "mandoc")
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "run", "-tags", "man", ".", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

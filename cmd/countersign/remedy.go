@@ -16,7 +16,7 @@ import (
 func (a *app) remedy(err error) string {
 	e, _ := errors.AsType[*challenge.Error](err)
 	if search, ok := errors.AsType[*signer.SearchError](err); ok && errors.Is(err, signer.ErrNotFound) && len(search.Passed) > 0 {
-		return makeKey(search.Passed) + "; or name yours in COUNTERSIGN_KEY or in a configuration file; see: countersign help configuration"
+		return actionToMakeFirst(search.Passed) + "; or name yours in COUNTERSIGN_KEY or in a configuration file; see: countersign help configuration"
 	}
 	do := remedy.Of(err)
 	missing, _ := errors.AsType[*signer.Error](err)
@@ -25,26 +25,27 @@ func (a *app) remedy(err error) string {
 	case isMissing && missing.Op == "delete":
 		do = "see which keys there are: countersign key list"
 	case isMissing && strings.HasPrefix(missing.Ref, "file:"):
-		do = makeThis(missing.Ref) // package file knows no command
+		do = actionToMake(missing.Ref) // package file knows no command
 	case do != "":
 	case e != nil && errors.Is(err, challenge.ErrRealm):
 		do = "the configuration may be able to allow it: countersign doctor " + shell.Quote(e.Registry)
 	case e != nil && errors.Is(err, challenge.ErrRejected) && e.Status == http.StatusUnauthorized:
 		do = "if the server does not know the key yet: " + connectCommand(e.Registry) + "; see: countersign help command#how-does-a-server-get-to-know-a-key"
 	case isMissing && canGenerate(missing.Ref):
-		do = makeThis(missing.Ref)
+		do = actionToMake(missing.Ref)
 	case errors.Is(err, signer.ErrLocked) && a.unlock.read == nil:
 		do = "give its passphrase with --passphrase-file; see: countersign help keys#passphrases"
 	}
 	return do
 }
 
-func makeThis(ref string) string {
+// actionToMake tells how to make the key ref.
+func actionToMake(ref string) string {
 	return "make it: countersign key generate " + quoteRef(ref) + "; or see which keys there are: countersign key list"
 }
 
-// makeKey tells how to make the first of the missing keys whose store works.
-func makeKey(missing []signer.PassedOver) string {
+// actionToMakeFirst tells how to make the first of the missing keys whose store works.
+func actionToMakeFirst(missing []signer.PassedOver) string {
 	for _, m := range missing {
 		if errors.Is(m.Err, signer.ErrNotFound) && canGenerate(m.Ref) {
 			return "make one: countersign key generate " + quoteRef(m.Ref)

@@ -13,7 +13,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// maxMessage bounds what is read to be signed.
+// maxMessage is how many bytes a text to be signed may have.
 const maxMessage = 16 << 20
 
 func (a *app) signCmd() *cobra.Command {

@@ -24,8 +24,8 @@ type webdriver struct {
 // end before the test is over.
 func startBrowser(t *testing.T) (w *webdriver, end func()) {
 	t.Helper()
-	chromium := need(t, "chromium", "chromium")
-	driver := exec.CommandContext(t.Context(), need(t, "chromedriver", "chromium-driver"), "--port=0")
+	chromium := requireProgram(t, "chromium", "chromium")
+	driver := exec.CommandContext(t.Context(), requireProgram(t, "chromedriver", "chromium-driver"), "--port=0")
 	temp := t.TempDir()
 	driver.Env = append(os.Environ(), "HOME="+temp, "TMPDIR="+temp)
 	out, err := driver.StdoutPipe()

@@ -36,8 +36,8 @@ func Read(path string) ([]byte, Snapshot, error) {
 }
 
 // open looks at path first: opening a named pipe would wait for its writer, and
-// opening some devices does something. The file that it then opened is what
-// counts.
+// opening some devices does something. It then looks at the file that
+// it opened, because another file may have the name by now.
 func open(path string) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -76,13 +76,18 @@ func checkRegular(path string, info fs.FileInfo) error {
 	}
 }
 
-// explain marks an error of package os, which names the path. There is no file
-// below something that is no directory, such as the home directory /dev/null of a
-// service.
+// IsMissing reports whether an error of package os says that there is no such file. A
+// file below something that is no directory, such as the home directory /dev/null of a
+// service, is missing, too.
+func IsMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// explain marks an error of package os, which names the path.
 func explain(err error) error {
 	shown := printable.Error(err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case IsMissing(err):
 		return fmt.Errorf("%w: %w", signer.ErrNotFound, shown)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", signer.ErrDenied, shown)

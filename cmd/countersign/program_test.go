@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// need returns the path of a program, or of a file if it is absolute, that a
+// requireProgram returns the path of a program, or of a file if it is absolute, that a
 // Debian package has. Where it is missing a test is skipped, but not in CI.
-func need(t *testing.T, name, debian string) string {
+func requireProgram(t *testing.T, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err == nil {
