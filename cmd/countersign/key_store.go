@@ -63,7 +63,7 @@ func (t target) write(ctx context.Context, key crypto.Signer) (pub ssh.PublicKey
 	}
 	if err := t.store.Import(ctx, t.name, key); err != nil {
 		if errors.Is(err, signer.ErrExists) {
-			if _, other := openSame(ctx, t.fresh, t.ref, pub); other == nil {
+			if _, other := openAndCompare(ctx, t.fresh, t.ref, pub); other == nil {
 				return pub, false, nil
 			}
 		}
