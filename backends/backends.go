@@ -8,6 +8,7 @@ import (
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/vault"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -18,6 +19,7 @@ type Set struct {
 	Env     *env.Backend
 	File    *file.Backend
 	Keyring *keyring.Backend
+	Vault   *vault.Backend
 
 	// Limit returns s, the key that ref opened, or a Signer that signs with s for some
 	// purposes only. Open calls it for each key. The Mux does not. Nil: no limits.
@@ -32,7 +34,7 @@ var _ signer.Backend = Set{}
 //	keys := backends.New()
 //	keys.Env.Unset = true
 func New() Set {
-	return Set{Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}}
+	return Set{Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}, Vault: &vault.Backend{}}
 }
 
 // Mux returns a new Mux with the backends of s under their schemes. To it a
@@ -47,6 +49,9 @@ func (s Set) Mux() signer.Mux {
 	}
 	if s.Keyring != nil {
 		m["keyring"] = s.Keyring
+	}
+	if s.Vault != nil {
+		m["vault"] = s.Vault
 	}
 	return m
 }

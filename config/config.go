@@ -32,6 +32,7 @@ type Config struct {
 
 	stores                 []keyring.Store
 	timeout, promptTimeout time.Duration
+	vault                  vaultSettings
 	folder, passphrase     string // of key files: where they are, and the item in the keychain
 }
 
@@ -65,5 +66,5 @@ func (c *Config) Backends() backends.Set {
 	if c.passphrase != "" {
 		files.Passphrase = keychain.Passphrase(c.passphrase)
 	}
-	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain, Limit: c.limit}
+	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain, Vault: c.vault.backend(), Limit: c.limit}
 }

@@ -24,6 +24,7 @@ func (r *reader) root() table {
 				"folder":     r.folder(&c.folder),
 				"passphrase": r.keyringItem(&c.passphrase),
 			}},
+			"vault": r.vault(),
 		},
 	}
 }

@@ -71,11 +71,25 @@ var rooted = regexp.MustCompile(`^(~?[/\\]|~$|[A-Za-z]:[/\\])`)
 
 func (r *reader) folder(to *string) setter {
 	return func(s setting) {
-		*to = string(s.value.Data)
-		if s.value.Kind != unstable.String || !rooted.MatchString(*to) || signer.CheckName(*to, longest) != nil {
+		if !isRooted(s, to) {
 			r.errorf(s.line, `%s: want the path of a folder from the root or from ~, such as "/var/lib/keys" or "~/keys"`, s.key)
 		}
 	}
+}
+
+// filePath reads the path of a file.
+func (r *reader) filePath(to *string, example string) setter {
+	return func(s setting) {
+		if !isRooted(s, to) {
+			r.errorf(s.line, "%s: want the path of a file from the root or from ~, such as %q", s.key, example)
+		}
+	}
+}
+
+// isRooted sets to and reports whether it is a path that rooted matches.
+func isRooted(s setting, to *string) bool {
+	*to = string(s.value.Data)
+	return s.value.Kind == unstable.String && rooted.MatchString(*to) && signer.CheckName(*to, longest) == nil
 }
 
 // keyringItem reads a reference into the keychain. No error repeats the text, because

@@ -34,6 +34,12 @@ const (
 // variables in the same way.
 func variable(name string) string { return cmp.Or(os.Getenv("BAO_"+name), os.Getenv("VAULT_"+name)) }
 
+// CheckAddress returns the error with which a Backend would refuse this Address.
+func CheckAddress(address string) error {
+	_, err := parseAddress(address)
+	return err
+}
+
 // parseAddress returns the URL to which the paths of the API are added.
 func parseAddress(address string) (*url.URL, error) {
 	if address == "" {

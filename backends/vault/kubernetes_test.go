@@ -67,7 +67,7 @@ func TestKubernetes(t *testing.T) {
 	url, certificate := startKubernetes(t)
 	s.admin("POST", "auth/kubernetes/config", map[string]any{"kubernetes_host": url, "kubernetes_ca_cert": certificate, "disable_local_ca_jwt": true})
 	s.admin("POST", "auth/kubernetes/role/app", map[string]any{
-		"bound_service_account_names": "job", "bound_service_account_namespaces": "default", "token_policies": s.canSign(t), "token_ttl": "1h",
+		"bound_service_account_names": "job", "bound_service_account_namespaces": "default", "token_policies": s.canSign(), "token_ttl": "1h",
 	})
 	path := writeSecret(t, serviceAccountToken(t, "job"))
 	if err := os.Chmod(path, 0o644); err != nil { // as Kubernetes mounts it

@@ -16,17 +16,16 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// canSign is a policy for the work with a key.
-func (s *server) canSign(t *testing.T) string {
-	t.Helper()
-	s.policy("signs", "transit/*", "create", "read", "update")
+// canSign makes the policy that docs/vault.md shows and returns its name.
+func (s *server) canSign() string {
+	s.policy("signs", map[string][]string{"transit/keys/key": {"read"}, "transit/sign/key": {"update"}})
 	return "signs"
 }
 
 func TestTokenFile(t *testing.T) {
 	s := startServer(t)
 	s.make("key", "ed25519")
-	policy := s.canSign(t)
+	policy := s.canSign()
 	first := s.newToken(policy, nil)
 	path := writeSecret(t, first)
 	b := &vault.Backend{Address: s.URL, TokenFile: path}
@@ -89,7 +88,7 @@ func TestTokenOfTheUser(t *testing.T) {
 func TestAppRole(t *testing.T) {
 	s := startServer(t)
 	s.make("key", "ed25519")
-	role := s.appRole(t, s.canSign(t), nil)
+	role := s.appRole(t, s.canSign(), nil)
 	b := &vault.Backend{Address: s.URL, AppRole: role}
 	t.Cleanup(b.CloseIdleConnections)
 	k := open(t, b, "key")
@@ -129,7 +128,7 @@ func TestAppRole(t *testing.T) {
 func TestDeniedByPolicy(t *testing.T) {
 	s := startServer(t)
 	s.make("key", "ed25519")
-	s.policy("reads", "transit/keys/*", "read")
+	s.policy("reads", map[string][]string{"transit/keys/*": {"read"}})
 	b := &vault.Backend{Address: s.URL, AppRole: s.appRole(t, "reads", nil)}
 	t.Cleanup(b.CloseIdleConnections)
 	k := open(t, b, "key")
@@ -167,7 +166,7 @@ func TestDeniedToken(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	s := startServer(t)
 	s.make("key", "ed25519")
-	b := &vault.Backend{Address: s.URL, AppRole: s.appRole(t, s.canSign(t), map[string]any{"token_ttl": "1h", "token_max_ttl": "1h"})}
+	b := &vault.Backend{Address: s.URL, AppRole: s.appRole(t, s.canSign(), map[string]any{"token_ttl": "1h", "token_max_ttl": "1h"})}
 	t.Cleanup(b.CloseIdleConnections)
 	c := new(clock)
 	vault.SetClock(b, c.now)
@@ -197,7 +196,7 @@ func TestRenewal(t *testing.T) {
 func TestRenewalAtTheLongestLife(t *testing.T) {
 	s := startServer(t)
 	s.make("key", "ed25519")
-	b := &vault.Backend{Address: s.URL, TokenFile: writeSecret(t, s.newToken(s.canSign(t), map[string]any{"ttl": "1h", "explicit_max_ttl": "1h"}))}
+	b := &vault.Backend{Address: s.URL, TokenFile: writeSecret(t, s.newToken(s.canSign(), map[string]any{"ttl": "1h", "explicit_max_ttl": "1h"}))}
 	t.Cleanup(b.CloseIdleConnections)
 	c := new(clock)
 	vault.SetClock(b, c.now)

@@ -169,9 +169,13 @@ func (s *server) allowDelete(name string) {
 	s.admin("POST", "transit/keys/"+name+"/config", map[string]any{"deletion_allowed": true})
 }
 
-// policy makes a policy that allows the capabilities at a path.
-func (s *server) policy(name, path string, capabilities ...string) {
-	text, err := json.Marshal(map[string]any{"path": map[string]any{path: map[string]any{"capabilities": capabilities}}})
+// policy makes a policy that allows the capabilities at each path.
+func (s *server) policy(name string, rules map[string][]string) {
+	paths := map[string]any{}
+	for path, capabilities := range rules {
+		paths[path] = map[string]any{"capabilities": capabilities}
+	}
+	text, err := json.Marshal(map[string]any{"path": paths})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -48,8 +48,17 @@ func backendFor[T any](keys backends.Set, op, ref string) (backend T, name strin
 		}
 	}
 	scheme, _, _ := strings.Cut(ref, ":")
-	err = fmt.Errorf("%w: only %s can do that", signer.ErrUnsupported, strings.Join(able, " and "))
+	err = fmt.Errorf("%w: only %s can do that", signer.ErrUnsupported, enumerate(able))
 	return backend, "", &signer.Error{Op: op, Ref: scheme + ":", Err: err}
+}
+
+// enumerate returns "a", "a and b" or "a, b and c".
+func enumerate(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 func (a *app) keyShowCmd() *cobra.Command {

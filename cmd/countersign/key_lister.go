@@ -85,7 +85,8 @@ func (l *lister) addChosen(ctx context.Context, choice config.Choice) error {
 	for _, candidate := range choice.Candidates {
 		scheme, name, _ := strings.Cut(candidate.Ref, ":")
 		_, listed := l.keys[l.canonical(candidate.Ref)]
-		if listed || l.failed[scheme] != nil || mayPrompt(scheme) {
+		failed := l.failed[scheme] != nil && !errors.Is(l.failed[scheme], signer.ErrDenied) // a key may be open to a user who may not list
+		if listed || failed || mayPrompt(scheme) {
 			continue
 		}
 		pub, err := l.inspect(ctx, candidate.Ref)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/vaulttest"
 )
 
 // endAtOnce is for the command built with -race, which else takes a second to end.
@@ -41,6 +43,7 @@ func scripts(dir string) testscript.Params {
 		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": startRegistry,
+			"vault":    startVault,
 			"press":    press,
 			"exits":    exits,
 			"mode":     mode,
@@ -118,6 +121,17 @@ func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv("REGISTRY", registry.URL)
 	ts.Setenv("IMAGE", registry.URL+"/v2/library/demo/manifests/latest")
+}
+
+// startVault starts a fake of Vault with a transit engine, and sets VAULT_ADDR to its URL
+// and ROOT to a token that may do everything.
+func startVault(ts *testscript.TestScript, _ bool, _ []string) {
+	fake := vaulttest.New(nil)
+	fake.AddEngine("transit")
+	h := httptest.NewServer(fake)
+	ts.Defer(h.Close)
+	ts.Setenv("VAULT_ADDR", h.URL)
+	ts.Setenv("ROOT", fake.Root)
 }
 
 // press presses the button of the page whose address the command before printed.

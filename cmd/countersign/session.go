@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -23,13 +24,16 @@ type session struct {
 	config *config.Config // an empty one if err is set
 	err    error          // why the configuration cannot be used
 	env    *env.Backend
+
+	vaultToken func() string // what the variable BAO_TOKEN or VAULT_TOKEN held
 }
 
 // newSession reads the configuration and removes all keys from the environment,
 // so that no child process inherits one: those that the configuration names, and
-// those of refs. Other strings in refs are ignored.
+// those of refs. Other strings in refs are ignored. It removes the token of a Vault
+// server, too.
 func newSession(ctx context.Context, refs ...string) (*session, error) {
-	s := &session{env: &env.Backend{Unset: true}}
+	s := &session{env: &env.Backend{Unset: true}, vaultToken: takeVaultToken()}
 	s.config, s.err = signer.Await(ctx, config.Load) // it waits where the file is on a network
 	if s.err != nil {
 		s.config = &config.Config{}
@@ -41,6 +45,15 @@ func newSession(ctx context.Context, refs ...string) (*session, error) {
 		}
 	}
 	return s, s.env.Capture(names...)
+}
+
+// takeVaultToken removes the variables with a token and returns a function that tells
+// it.
+func takeVaultToken() func() string {
+	token := cmp.Or(os.Getenv("BAO_TOKEN"), os.Getenv("VAULT_TOKEN"))
+	os.Unsetenv("BAO_TOKEN")
+	os.Unsetenv("VAULT_TOKEN")
+	return func() string { return token }
 }
 
 // load returns the configuration and the backends that it sets up. They ask the
@@ -56,6 +69,7 @@ func (a *app) load() (*config.Config, backends.Set, error) {
 	keys.Env = a.session.env
 	keys.Env.Passphrase = a.passphrase()
 	keys.File.Passphrase = a.filePassphrase(keys.File.Passphrase)
+	keys.Vault.Token = a.session.vaultToken
 	a.warnOfWriters(a.session.config)
 	return a.session.config, keys, nil
 }
@@ -91,6 +105,7 @@ func (a *app) quietBackends() backends.Set {
 	keys.Env = a.session.env
 	keys.Keyring.PromptTimeout = 0
 	keys.File.Passphrase = nil
+	keys.Vault.Token = a.session.vaultToken
 	return keys
 }
 

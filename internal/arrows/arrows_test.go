@@ -24,6 +24,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
 	{"plugin", `^backends/plugin(/|$)`, `^(signer|internal/(access|pluginwire|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
+	{"vault", `^backends/vault$`, `^(signer|internal/(access|key.*|printable|redact|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|filelock|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
 	{"config", `^config$`, `^(config|challenge|guard|backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
@@ -100,7 +101,7 @@ func TestOnlyTheKeyringBackendImportsTheKeyring(t *testing.T) {
 // TestHeadlessPrograms is the promise to a program that needs no keychain.
 func TestHeadlessPrograms(t *testing.T) {
 	all := list(t)
-	for _, path := range []string{"signer", "guard", "challenge", "ollama", "backends/env", "backends/file"} {
+	for _, path := range []string{"signer", "guard", "challenge", "ollama", "backends/env", "backends/file", "backends/vault"} {
 		for _, dep := range all[module+"/"+path].Deps {
 			if strings.Contains(dep, "dbus") || strings.Contains(dep, "keyring") {
 				t.Errorf("%s is built from %s", path, dep)

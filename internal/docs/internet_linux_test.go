@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/vaulttest"
 )
 
 // startInternet starts what is behind the names on the pages, and returns the
@@ -33,6 +34,9 @@ func startInternet(t *testing.T, dir string) []string {
 		"registry.example.com": forward(t, challengetest.Config{Realm: "https://registry.example.com/v2/token"}),
 		"ollama.com":           nil,
 	}
+	keyService := vaulttest.New(nil)
+	keyService.AddEngine("transit")
+	hosts["vault.example.com"] = keyService
 	signIn := somebodySignsIn(forward(t, challengetest.Config{SignIn: true}))
 	hosts["ollama.com"] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/v2/token" {
@@ -54,7 +58,7 @@ func startInternet(t *testing.T, dir string) []string {
 	if err := os.WriteFile(file, authority, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + file}
+	return []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + file, "VAULT_TEST_TOKEN=" + keyService.Root}
 }
 
 // forward starts a registry that has library/llama3.

@@ -46,6 +46,13 @@ func New(now func() time.Time) *Server {
 	return s
 }
 
+// AddEngine mounts a transit engine without keys.
+func (s *Server) AddEngine(mount string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.engines[mount] = map[string]*key{}
+}
+
 // A request is a request to the API, decoded.
 type request struct {
 	method, path string
