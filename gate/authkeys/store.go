@@ -46,7 +46,7 @@ func (s *Store) Keys() *Keys { return s.authorized.Get() }
 // address. Errors are ErrUnknown, ErrExpired, ErrAddress and ErrDenied, which it also
 // returns for every key while the deny list cannot be read.
 func (s *Store) Find(key ssh.PublicKey, address netip.Addr, now time.Time) (Entry, error) {
-	if err := s.checkDenied(key); err != nil {
+	if err := s.CheckDenied(key); err != nil {
 		return Entry{}, err
 	}
 	e, ok := s.Keys().Find(key)
@@ -65,7 +65,8 @@ func (s *Store) FindFingerprint(fingerprint string, address netip.Addr, now time
 	return s.Find(e.Key, address, now)
 }
 
-func (s *Store) checkDenied(key ssh.PublicKey) error {
+// CheckDenied returns ErrDenied if key is on the deny list, or if the list cannot be read.
+func (s *Store) CheckDenied(key ssh.PublicKey) error {
 	if s.denied == nil {
 		return nil
 	}

@@ -137,6 +137,31 @@ func (g Grant) allows(name, kind, resource, action string) bool {
 	return false
 }
 
+// Describe returns what g gives to name, a line for each thing.
+func (g Grant) Describe(name string) []string {
+	to := ""
+	switch {
+	case g.Anonymous:
+		to = ", as everyone may"
+	case slices.Contains(g.Names, "*") && !slices.Contains(g.Names, name):
+		to = ", as everyone with an enrolled key may"
+	}
+	var lines []string
+	for _, pattern := range g.Repositories {
+		if name != Anonymous {
+			pattern = strings.ReplaceAll(pattern, nameVariable, name)
+		}
+		lines = append(lines, strings.Join(g.Actions, ", ")+" "+pattern+to)
+	}
+	if g.Catalog {
+		lines = append(lines, "list all repositories"+to)
+	}
+	for _, group := range g.Endpoints {
+		lines = append(lines, "use the endpoints "+group+" of the Ollama server"+to)
+	}
+	return lines
+}
+
 // Parse reads a file of grants. The error is all mistakes joined, each a
 // *tomlfile.Error with its line.
 func Parse(data []byte, file string) (*Grants, error) {

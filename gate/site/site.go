@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/countersign/countersign/gate/nonce"
 	"github.com/countersign/countersign/gate/pubkey"
 	"github.com/countersign/countersign/gate/reply"
+	"github.com/countersign/countersign/gate/scope"
 	"github.com/countersign/countersign/gate/token"
 	"github.com/countersign/countersign/gate/verify"
 	"github.com/countersign/countersign/gate/watch"
@@ -132,6 +134,9 @@ func (c *Call) Note(note func(*audit.Decision)) { note(&c.decision) }
 // it is known.
 func (c *Call) Grant(status int) {
 	c.decision.Granted, c.decision.Status, c.decision.Reason = true, status, ""
+	if slices.EqualFunc(c.decision.Asked, c.decision.Access, func(a, b scope.Access) bool { return a.String() == b.String() }) {
+		c.decision.Asked = nil
+	}
 	c.Site.Record(c.decision)
 }
 

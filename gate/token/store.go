@@ -28,7 +28,7 @@ const openTimeout = 30 * time.Second
 // safe for concurrent use.
 type Store struct {
 	site   config.Site
-	root   *watch.File[*x509.CertPool]
+	root   *watch.File[*roots]
 	issuer *watch.File[*Issuer]
 	seen   verified
 }
@@ -39,7 +39,7 @@ type Store struct {
 func Open(site config.Site, keys signer.Backend) (*Store, error) {
 	s := &Store{site: site}
 	var err, err2 error
-	s.root, err = watch.Open(site.Tokens.Root, func(data []byte) (*x509.CertPool, error) {
+	s.root, err = watch.Open(site.Tokens.Root, func(data []byte) (*roots, error) {
 		return parseRoot(site.Tokens.Root, data)
 	})
 	s.issuer, err2 = watch.Open(site.Tokens.Certificate, func(data []byte) (*Issuer, error) {
@@ -48,16 +48,26 @@ func Open(site config.Site, keys signer.Backend) (*Store, error) {
 	return s, errors.Join(err, err2)
 }
 
-func parseRoot(path string, data []byte) (*x509.CertPool, error) {
+// roots are the root certificates that are trusted now.
+type roots struct {
+	all  []*x509.Certificate
+	pool *x509.CertPool
+}
+
+func parseRoot(path string, data []byte) (*roots, error) {
 	all, err := ParseCertificates(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", printable.Text(path), err)
 	}
+	return &roots{all, poolOf(all)}, nil
+}
+
+func poolOf(all []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, c := range all {
 		pool.AddCert(c)
 	}
-	return pool, nil
+	return pool
 }
 
 func (s *Store) openIssuer(data []byte, keys signer.Backend) (*Issuer, error) {
@@ -67,7 +77,7 @@ func (s *Store) openIssuer(data []byte, keys signer.Backend) (*Issuer, error) {
 		return nil, fmt.Errorf("%s: %w", printable.Text(t.Certificate), err)
 	}
 	if roots := s.root.Get(); roots != nil {
-		if err := verifyChain(chain, roots, time.Now()); err != nil {
+		if err := VerifyChain(chain, roots.all, time.Now()); err != nil {
 			return nil, fmt.Errorf("%s: %w", printable.Text(t.Certificate), err)
 		}
 	}
@@ -84,12 +94,12 @@ func (s *Store) openIssuer(data []byte, keys signer.Backend) (*Issuer, error) {
 	return i, nil
 }
 
-func verifyChain(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
-	others := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		others.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: others, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+// VerifyChain returns an error unless the first of chain is certified by one of roots
+// now.
+func VerifyChain(chain, roots []*x509.Certificate, now time.Time) error {
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: poolOf(roots), Intermediates: poolOf(chain[1:]), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
 	return err
 }
 
@@ -112,14 +122,14 @@ var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256, jose.ES384, j
 // ErrInvalid and repeat nothing of the token. The caller checks that the key is still
 // enrolled and that the grants still allow the access.
 func (s *Store) Verify(raw string, now time.Time) (*Claims, error) {
-	roots := s.root.Get()
-	claims := s.seen.find(raw, roots)
+	trusted := s.root.Get()
+	claims := s.seen.find(raw, trusted)
 	if claims == nil {
 		var err error
-		if claims, err = s.parse(raw, roots, now); err != nil {
+		if claims, err = s.parse(raw, trusted.pool, now); err != nil {
 			return nil, err
 		}
-		s.seen.add(raw, roots, claims)
+		s.seen.add(raw, trusted, claims)
 	}
 	switch {
 	case claims.Issuer != s.site.Issuer() || claims.Audience != s.site.Service():
@@ -155,14 +165,14 @@ const maxVerified = 1 << 14
 // sends one token many times.
 type verified struct {
 	mu         sync.Mutex
-	roots      *x509.CertPool
+	roots      *roots
 	young, old map[[sha256.Size]byte]*Claims
 }
 
-func (v *verified) find(raw string, roots *x509.CertPool) *Claims {
+func (v *verified) find(raw string, trusted *roots) *Claims {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.roots != roots {
+	if v.roots != trusted {
 		return nil
 	}
 	id := sha256.Sum256([]byte(raw))
@@ -172,11 +182,11 @@ func (v *verified) find(raw string, roots *x509.CertPool) *Claims {
 	return v.old[id]
 }
 
-func (v *verified) add(raw string, roots *x509.CertPool, c *Claims) {
+func (v *verified) add(raw string, trusted *roots, c *Claims) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.roots != roots {
-		v.roots, v.young, v.old = roots, nil, nil
+	if v.roots != trusted {
+		v.roots, v.young, v.old = trusted, nil, nil
 	}
 	if v.young == nil || len(v.young) >= maxVerified/2 {
 		v.old, v.young = v.young, map[[sha256.Size]byte]*Claims{}
