@@ -1,5 +1,6 @@
-# What the tests need besides Go is in .ci/run. Where a keychain, an agent or a
-# compiler for -race is missing, the tests say so and go on; under CI they fail.
+# What the tests need besides Go is in .ci/run. Where a keychain, an agent or another
+# service is missing, its tests are skipped, and "make test" ends with a list of them;
+# under CI they fail. Without a compiler for C, -race is left out.
 
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -16,7 +17,7 @@ SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' 
 all: test
 
 test: check
-	go test $(RACE) -timeout 30m ./...
+	go run ./scripts/gotest $(RACE) -timeout 30m ./...
 
 check:
 	@files=$$($(GOFUMPT) -l .) && test -z "$$files" || { echo "run gofumpt -w on: $$files"; exit 1; }
