@@ -20,11 +20,18 @@ type Client struct {
 	// Key returns the signer for the registry that challenged.
 	Key KeyFunc
 
-	// HTTP makes the token requests; nil means http.DefaultTransport with at most
-	// 64 KiB of header. If a registry needs a certificate authority or a proxy of its
-	// own, set Transport.Base as well. Each request has half a minute. No redirect is
-	// followed: HTTP.CheckRedirect is not called.
+	// HTTP makes the token requests; nil means Base with at most 64 KiB of header. Each
+	// request has half a minute. No redirect is followed: HTTP.CheckRedirect is not
+	// called.
 	HTTP *http.Client
+
+	// Base connects to registries for a [Transport] without a Base, and to token
+	// endpoints if HTTP is nil. Set it if a registry needs a certificate authority or a
+	// proxy of its own. Nil means http.DefaultTransport.
+	//
+	// If Base has the method "TransportFor(Origin) http.RoundTripper", its result
+	// connects to that origin.
+	Base http.RoundTripper
 
 	// Policy decides which challenges are answered.
 	Policy Policy
@@ -199,6 +206,8 @@ func (c *Client) setUp() {
 		h := http.Client{}
 		if c.HTTP != nil {
 			h = *c.HTTP
+		} else if c.Base != nil {
+			h.Transport = c.Base
 		} else if t := limitedTransport(); t != nil {
 			h.Transport, c.toRealms.own = t, t
 		}

@@ -28,6 +28,11 @@ type loopback struct {
 // origins. The error is ErrRealm if o is to be this machine and base may reach another
 // machine: then no token and no signature may be in the request.
 func (l *loopback) route(base http.RoundTripper, o Origin) (http.RoundTripper, error) {
+	if chooser, ok := base.(interface {
+		TransportFor(o Origin) http.RoundTripper
+	}); ok {
+		base = chooser.TransportFor(o)
+	}
 	if o.scheme != "http" || !o.isLocalName() {
 		return base, nil
 	}

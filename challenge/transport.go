@@ -25,7 +25,7 @@ import (
 // answered. A Transport is safe for concurrent use.
 type Transport struct {
 	Client *Client           // must be set
-	Base   http.RoundTripper // nil means http.DefaultTransport
+	Base   http.RoundTripper // nil means Client.Base
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -52,7 +52,12 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-func (t *Transport) base() http.RoundTripper { return orDefault(t.Base) }
+func (t *Transport) base() http.RoundTripper {
+	if t.Base == nil && t.Client != nil {
+		return orDefault(t.Client.Base)
+	}
+	return orDefault(t.Base)
+}
 
 // A roundTrip is one request of a caller.
 type roundTrip struct {

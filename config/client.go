@@ -2,9 +2,11 @@ package config
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/httpclient"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -28,7 +30,16 @@ func (c *Config) Client(b signer.Backend, q Query) *challenge.Client {
 			return registries.Open(ctx, origin.String())
 		},
 		Policy: c.Policy(),
+		Base:   c.base(),
 	}
+}
+
+// base returns nil if no registry has a certificate of its own.
+func (c *Config) base() http.RoundTripper {
+	if !c.hasTLS() {
+		return nil
+	}
+	return c.Transport(httpclient.NewTransport())
 }
 
 // Policy returns the policy of the file: the pairs that come with package

@@ -44,6 +44,8 @@ type section struct {
 	keys     []Candidate
 	realms   []challenge.Origin // nil if the file does not say
 	insecure bool
+
+	ca, certificate string // PEM files for TLS; "" if the file does not say
 }
 
 // File returns the path of the file that c was read from, or "" if there was

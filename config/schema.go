@@ -61,6 +61,9 @@ func (r *reader) registry(name string, line int) (table, error) {
 			"keys":     r.candidates(FromRegistry, &s.keys),
 			"realms":   r.realms(&s.realms),
 			"insecure": r.boolean(&s.insecure),
+
+			"ca":          r.filePath(&s.ca, "/etc/countersign/ca.pem"),
+			"certificate": r.filePath(&s.certificate, "~/.config/countersign/client.pem"),
 		},
 		unquoted: func(string) string {
 			return `the name of a registry is in quotes: [registry."registry.example.com"]`

@@ -112,7 +112,7 @@ func (c *Client) signing(key signer.Signer) *http.Client {
 	if base == nil {
 		t := httpclient.NewTransport()
 		t.ResponseHeaderTimeout = answerTime
-		base = t
+		base = c.config().Transport(t)
 	}
 	return httpclient.New(&challenge.RequestSigner{
 		Key:     challenge.StaticKey(key),

@@ -132,3 +132,19 @@ func watchUnlocking(t *testing.T, s *secretservice.Session) (stop func() []strin
 		return calls
 	}
 }
+
+// A proxy variable that is no URL is ignored by net/http without a word.
+func TestDoctorReportsProxyVariables(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		code, found := runDoctor(t, []string{seed, "COUNTERSIGN_KEY=env:KEY", name + "=http//user:secret@proxy:3128"})
+		if code != 1 {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		wants(t, found, "problem", "proxy", name, "no URL of a proxy")
+		for _, f := range found {
+			if strings.Contains(f.Seen+f.Do, "secret") {
+				t.Errorf("%s: the password is in %+v", name, f)
+			}
+		}
+	}
+}

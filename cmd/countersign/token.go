@@ -36,7 +36,7 @@ func (a *app) tokenCmd() *cobra.Command {
 
 // token asks for target without a token, to be challenged, and answers.
 func (a *app) token(ctx context.Context, target string) (challenge.Token, error) {
-	resp, err := getURL(ctx, httpclient.New(nil), target)
+	resp, err := getURL(ctx, httpclient.New(a.session.config.Transport(httpclient.NewTransport())), target)
 	if err != nil {
 		return challenge.Token{}, err
 	}

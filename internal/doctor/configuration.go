@@ -28,5 +28,8 @@ func (c configurationCheck) run() Finding {
 	if err := config.CheckAccess(loaded.File()); err != nil {
 		return s.failed(Problem, err)
 	}
+	if err := loaded.CheckTLS(); err != nil {
+		return s.failed(Problem, err)
+	}
 	return s.found(OK, loaded.File(), "")
 }

@@ -59,7 +59,7 @@ type Check interface {
 // configuration cannot be used, they leave out the keys and the server, because
 // it is not known which keys are used.
 func (m *Machine) Checks() []Check {
-	checks := []Check{configurationCheck{m}}
+	checks := []Check{configurationCheck{m}, proxyCheck{m.Query.Getenv}}
 	checks = append(checks, m.storeChecks()...)
 	if m.ConfigErr != nil {
 		return checks

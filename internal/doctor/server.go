@@ -30,7 +30,7 @@ func (c serverCheck) Run(ctx context.Context) []Finding {
 		return []Finding{s.failed(Problem, err)}
 	}
 	before := time.Now()
-	resp, err := httpclient.New(nil).Do(req)
+	resp, err := httpclient.New(c.m.Config.Transport(httpclient.NewTransport())).Do(req)
 	if err != nil {
 		return []Finding{s.failed(Problem, err)}
 	}
