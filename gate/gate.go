@@ -76,6 +76,12 @@ type Options struct {
 
 	// Decisions gets the audit lines, unless the configuration names a file for them.
 	Decisions io.Writer
+
+	// Nonces is the store of used requests; nil means that of the configuration.
+	Nonces nonce.Store
+
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // New reads the files that c names and opens the signing keys. Errors name the file and
@@ -104,12 +110,14 @@ func New(c *config.Config, o Options) (*Gate, error) {
 	}
 	g.files = g.keys.Files()
 	g.reportKeys()
-	if g.nonces, err = g.openNonces(); err != nil {
-		return nil, err
+	if g.nonces = o.Nonces; g.nonces == nil {
+		if g.nonces, err = g.openNonces(); err != nil {
+			return nil, err
+		}
 	}
 	g.ready = append(g.ready, g.nonces.Ready)
 	for _, s := range c.Sites {
-		if err := g.addSite(s, o.Keys); err != nil {
+		if err := g.addSite(s, o); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +129,7 @@ func (g *Gate) openNonces() (nonce.Store, error) {
 }
 
 // addSite makes the handlers of a public origin.
-func (g *Gate) addSite(c config.Site, keys signer.Backend) error {
+func (g *Gate) addSite(c config.Site, o Options) error {
 	s := &site.Site{
 		Config: c,
 		Keys:   g.keys,
@@ -130,7 +138,10 @@ func (g *Gate) addSite(c config.Site, keys signer.Backend) error {
 		Limits: g.limits,
 		Record: g.record,
 		Report: func(what string, err error) { g.log.Error(what, "error", err) },
-		Now:    time.Now,
+		Now:    o.Now,
+	}
+	if s.Now == nil {
+		s.Now = time.Now
 	}
 	var err error
 	s.Grants, err = watch.Open(c.Grants, func(data []byte) (*grants.Grants, error) { return grants.Parse(data, c.Grants) })
@@ -140,7 +151,7 @@ func (g *Gate) addSite(c config.Site, keys signer.Backend) error {
 	g.files = append(g.files, s.Grants)
 	h := siteHandler{}
 	if c.HasTokens() {
-		if s.Tokens, err = token.Open(c, keys); err != nil {
+		if s.Tokens, err = token.Open(c, o.Keys); err != nil {
 			return err
 		}
 		g.files = append(g.files, s.Tokens.Files()...)
@@ -228,6 +239,15 @@ func (g *Gate) Ready(ctx context.Context) error {
 		all = append(all, ready(ctx))
 	}
 	return errors.Join(all...)
+}
+
+// Reload reads all files now.
+func (g *Gate) Reload() {
+	for _, f := range g.files {
+		if f.Reload() {
+			g.reportFile(f.Path(), f.Err())
+		}
+	}
 }
 
 // Watch reads files again when they change, until ctx ends. A value from again makes
