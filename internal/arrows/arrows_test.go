@@ -21,6 +21,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"signertest", `^(signer/signertest|internal/conformance)$`, `^(signer(/signertest)?|internal/conformance|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"guard", `^guard$`, `^(guard|signer|golang\.org/x/crypto/.*|golang\.org/x/sys/cpu)$`},
 	{"challenge", `^challenge$`, `^(challenge|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
+	{"proxy", `^proxy$`, `^(proxy|challenge|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync|sys)/.*|github\.com/cenkalti/backoff/v7)$`},
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
 	{"plugin", `^backends/plugin(/|$)`, `^(signer|internal/(access|pluginwire|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},

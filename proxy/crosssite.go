@@ -1,0 +1,37 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// isPreflight reports whether r asks, for a page of an allowed site, which requests it
+// may send (Fetch standard, "CORS-preflight request").
+func (p *Proxy) isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" &&
+		slices.Contains(p.AllowOrigins, r.Header.Get("Origin"))
+}
+
+func (p *Proxy) answerPreflight(w http.ResponseWriter, r *http.Request) {
+	p.allowSite(w.Header(), r)
+	w.Header().Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))
+	if fields := r.Header.Get("Access-Control-Request-Headers"); fields != "" {
+		w.Header().Set("Access-Control-Allow-Headers", fields)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// allowSite lets the page of an allowed site read a reply. It removes the fields of the
+// server, which knows another origin.
+func (p *Proxy) allowSite(reply http.Header, r *http.Request) {
+	for name := range reply {
+		if strings.HasPrefix(name, "Access-Control-") {
+			reply.Del(name)
+		}
+	}
+	if origin := r.Header.Get("Origin"); slices.Contains(p.AllowOrigins, origin) {
+		reply.Set("Access-Control-Allow-Origin", origin)
+		reply.Add("Vary", "Origin")
+	}
+}

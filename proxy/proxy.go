@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/countersign/countersign/challenge"
+)
+
+// Limits of one connection.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10        // bytes
+	shutdownGrace = 5 * time.Second // for requests that run when the proxy ends
+)
+
+// A Proxy passes requests of local programs on to Upstream and answers its challenges.
+// Upstream and Client must be set. Do not change the fields after the first use. It is
+// safe for concurrent use.
+type Proxy struct {
+	// Upstream is the server: http or https, a host, and perhaps a path that is put in
+	// front of the path of each request.
+	Upstream *url.URL
+
+	// Client answers challenges, and its Base sends the requests. It opens its key at the
+	// first request that needs it.
+	Client *challenge.Client
+
+	// Sign signs each request to /api/ and /v1/ as Ollama's clients do. Otherwise such a
+	// request gets a token if the server challenges it.
+	Sign bool
+
+	// AllowPush and AllowDelete let requests through that change the content of the
+	// server: see [Proxy.ServeHTTP].
+	AllowPush, AllowDelete bool
+
+	// AllowOrigins are the sites, such as "vscode-webview://abc" or
+	// "http://localhost:3000", whose pages may use the proxy.
+	AllowOrigins []string
+
+	// Token, if it is not empty, must be in each request: as a bearer token, or as the
+	// password of Basic authentication. It is for systems where the user of a connection
+	// cannot be found: see [KnowsUsers].
+	Token string
+
+	// Log gets a line for each signature and for each refused request; nil means none.
+	Log *slog.Logger
+
+	once     sync.Once
+	setUpErr error
+	upstream challenge.Origin
+	forward  *httputil.ReverseProxy
+	realms   realms
+	primed   sync.Map // names of repositories whose challenge Client knows
+	answers  http.RoundTripper
+	signs    http.RoundTripper
+}
+
+// Serve serves the connections of l until ctx ends. Then it lets running requests end
+// for some seconds, and closes l and all connections. It returns nil after ctx ended.
+//
+// A TCP listener must have a loopback address. The user of each client must be the user
+// of this process, where the system tells (see [KnowsUsers]).
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
+	defer l.Close()
+	if err := p.setUp(); err != nil {
+		return err
+	}
+	hosts, err := hostsOf(l.Addr())
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           p,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, clientKey{}, newClient(conn, hosts))
+		},
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if server.Shutdown(grace) != nil {
+		server.Close()
+	}
+	return err
+}
+
+// ServeHTTP answers one request of a connection of [Proxy.Serve].
+//
+// These requests are passed on: GET and HEAD of / and below /v2/, /api/ and /v1/, and
+// POST below /api/ and /v1/. AllowPush is needed to upload to a registry, and for
+// Ollama's pull, push, create and copy; AllowDelete for each DELETE.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := p.setUp()
+	if err == nil {
+		err = p.admit(r)
+	}
+	if err == nil && p.isPreflight(r) {
+		p.answerPreflight(w, r)
+		return
+	}
+	if err == nil {
+		err = p.checkOperation(r)
+	}
+	if err != nil {
+		p.log(r, slog.LevelWarn, "refused", slog.String("method", r.Method), slog.String("path", shown(r.URL.Path)), slog.String("error", err.Error()))
+		p.fail(w, r, err)
+		return
+	}
+	p.forward.ServeHTTP(w, r.WithContext(p.traced(r)))
+}
+
+func (p *Proxy) setUp() error {
+	p.once.Do(func() { p.setUpErr = p.doSetUp() })
+	return p.setUpErr
+}
+
+func (p *Proxy) doSetUp() error {
+	if p.Upstream == nil || p.Client == nil {
+		return errors.New("proxy.Proxy: the fields Upstream and Client must be set")
+	}
+	var err error
+	if p.upstream, err = challenge.OriginOf(p.Upstream); err != nil {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	if p.Upstream.User != nil || p.Upstream.RawQuery != "" || p.Upstream.Fragment != "" {
+		return errors.New("upstream: the URL has a user name, a query or a fragment: leave it out")
+	}
+	p.answers = &challenge.Transport{Client: p.Client}
+	p.signs = p.answers
+	if p.Sign {
+		if err := p.Client.Policy.CheckPlain(p.upstream); err != nil {
+			return fmt.Errorf("upstream: %w", err)
+		}
+		p.signs = &challenge.RequestSigner{Key: p.Client.Key, Origins: []challenge.Origin{p.upstream}, Base: p.Client.Base}
+	}
+	p.forward = &httputil.ReverseProxy{
+		Rewrite:        p.rewriteRequest,
+		Transport:      roundTripper(p.roundTrip),
+		FlushInterval:  -1, // each line of a chat is passed on at once
+		ModifyResponse: p.rewriteResponse,
+		ErrorHandler:   p.fail,
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	return nil
+}
+
+// rewriteRequest makes the request to the server. ReverseProxy has removed Forwarded
+// and X-Forwarded-*.
+func (p *Proxy) rewriteRequest(r *httputil.ProxyRequest) {
+	r.SetURL(p.Upstream)
+	for name := range r.Out.Header {
+		if isOfBrowser(name) {
+			r.Out.Header.Del(name)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// roundTrip sends a request with a token or a signature.
+func (p *Proxy) roundTrip(req *http.Request) (*http.Response, error) {
+	path := p.pathOf(req.URL)
+	if err := p.prepareBody(req, path); err != nil {
+		return nil, err
+	}
+	if isAPI(path) && p.Sign {
+		resp, err := p.signs.RoundTrip(req)
+		if err == nil {
+			p.logSignature(req.Context(), "ollama.api", slog.String("method", req.Method), slog.String("path", shown(path)))
+		}
+		return resp, err
+	}
+	return p.answers.RoundTrip(req)
+}

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/countersign/countersign/challenge"
+)
+
+// rewriteResponse makes the reply of the server one of the proxy.
+func (p *Proxy) rewriteResponse(resp *http.Response) error {
+	client, _ := resp.Request.Context().Value(requestKey{}).(*http.Request)
+	for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc"} {
+		resp.Header.Del(name)
+	}
+	p.allowSite(resp.Header, client)
+	if resp.StatusCode == http.StatusUnauthorized { // clients would look for a password
+		resp.StatusCode, resp.Status = http.StatusForbidden, ""
+	}
+	if location, err := resp.Location(); err == nil {
+		resp.Header.Set("Location", p.localURL(location, client.Host))
+	}
+	for i, link := range resp.Header.Values("Link") {
+		resp.Header["Link"][i] = p.localLinks(link, resp.Request.URL, client.Host)
+	}
+	return nil
+}
+
+// localURL returns a URL of the server as a URL of the proxy, and another URL as it is.
+// Both are compared as parsed origins.
+func (p *Proxy) localURL(u *url.URL, host string) string {
+	o, err := challenge.OriginOf(u)
+	base := strings.TrimSuffix(p.Upstream.Path, "/")
+	if err != nil || o != p.upstream || base != "" && !strings.HasPrefix(u.Path, base+"/") {
+		return u.String()
+	}
+	local := *u
+	local.Scheme, local.Host, local.User = "http", host, nil
+	local.Path, local.RawPath = strings.TrimPrefix(u.Path, base), strings.TrimPrefix(u.RawPath, base)
+	return local.String()
+}
+
+// linkTarget matches the target of a link (RFC 8288, section 3).
+var linkTarget = regexp.MustCompile(`<[^<>]*>`)
+
+// localLinks replaces the targets in a Link field, which registries use for the next page
+// of a list.
+func (p *Proxy) localLinks(field string, base *url.URL, host string) string {
+	return linkTarget.ReplaceAllStringFunc(field, func(target string) string {
+		u, err := base.Parse(strings.Trim(target, "<>"))
+		if err != nil {
+			return target
+		}
+		return "<" + p.localURL(u, host) + ">"
+	})
+}
