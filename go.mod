@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/99designs/go-keychain v0.0.0-20191008050251-8e49817e8af4
 	github.com/99designs/keyring v1.2.2
+	github.com/Microsoft/go-winio v0.6.4
 	github.com/cenkalti/backoff/v7 v7.0.3
 	github.com/cli/browser v1.3.0
 	github.com/danieljoos/wincred v1.1.2
@@ -31,5 +32,5 @@ require (
 	github.com/mtibben/percent v0.2.1 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
-	golang.org/x/tools v0.26.0 // indirect
+	golang.org/x/tools v0.50.0 // indirect
 )

@@ -5,6 +5,7 @@ package backends
 import (
 	"context"
 
+	"github.com/countersign/countersign/backends/agent"
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
@@ -16,6 +17,7 @@ import (
 // that is nil leaves out that backend. A Set is itself a [signer.Backend] that
 // opens references.
 type Set struct {
+	Agent   *agent.Backend
 	Env     *env.Backend
 	File    *file.Backend
 	Keyring *keyring.Backend
@@ -34,13 +36,16 @@ var _ signer.Backend = Set{}
 //	keys := backends.New()
 //	keys.Env.Unset = true
 func New() Set {
-	return Set{Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}, Vault: &vault.Backend{}}
+	return Set{Agent: &agent.Backend{}, Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}, Vault: &vault.Backend{}}
 }
 
 // Mux returns a new Mux with the backends of s under their schemes. To it a
 // program can add backends of its own.
 func (s Set) Mux() signer.Mux {
 	m := signer.Mux{}
+	if s.Agent != nil {
+		m["agent"] = s.Agent
+	}
 	if s.Env != nil {
 		m["env"] = s.Env
 	}

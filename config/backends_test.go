@@ -41,7 +41,18 @@ func TestBackends(t *testing.T) {
 			t.Errorf("%q: the folder is %q, want %q; there is a passphrase: %t", text, b.Dir, want, b.Passphrase != nil)
 		}
 	}
-	if n := len(new(config.Config).Backends().Mux()); n < 3 {
+	for text, want := range map[string]string{
+		"":        "",
+		"[agent]": "",
+		"[agent]\nsocket = \"~/.1password/agent.sock\"":         "~/.1password/agent.sock",
+		`agent.socket = '\\.\pipe\openssh-ssh-agent'`:           `\\.\pipe\openssh-ssh-agent`,
+		`agent.socket = "/run/user/1000/gnupg/S.gpg-agent.ssh"`: "/run/user/1000/gnupg/S.gpg-agent.ssh",
+	} {
+		if got := parse(t, text).Backends().Agent.Socket; got != want {
+			t.Errorf("%q: the socket is %q, want %q", text, got, want)
+		}
+	}
+	if n := len(new(config.Config).Backends().Mux()); n < 4 {
 		t.Errorf("got %d backends", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/agent"
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
@@ -32,6 +33,7 @@ type Config struct {
 
 	stores                 []keyring.Store
 	timeout, promptTimeout time.Duration
+	socket                 string // of the SSH agent
 	vault                  vaultSettings
 	folder, passphrase     string // of key files: where they are, and the item in the keychain
 }
@@ -68,5 +70,5 @@ func (c *Config) Backends() backends.Set {
 	if c.passphrase != "" {
 		files.Passphrase = keychain.Passphrase(c.passphrase)
 	}
-	return backends.Set{Env: &env.Backend{}, File: files, Keyring: keychain, Vault: c.vault.backend(), Limit: c.limit}
+	return backends.Set{Agent: &agent.Backend{Socket: c.socket}, Env: &env.Backend{}, File: files, Keyring: keychain, Vault: c.vault.backend(), Limit: c.limit}
 }

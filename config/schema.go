@@ -15,13 +15,16 @@ func (r *reader) root() table {
 			"platform": {named: r.platform},
 			"registry": {named: r.registry},
 			"limit":    {named: r.limit},
+			"agent": {values: map[string]setter{
+				"socket": r.rootedPath(&c.socket, `a socket`, `"~/.1password/agent.sock"`),
+			}},
 			"keyring": {values: map[string]setter{
 				"stores":         r.stores(&c.stores),
 				"timeout":        r.duration(&c.timeout),
 				"prompt_timeout": r.duration(&c.promptTimeout),
 			}},
 			"file": {values: map[string]setter{
-				"folder":     r.folder(&c.folder),
+				"folder":     r.rootedPath(&c.folder, `a folder`, `"/var/lib/keys" or "~/keys"`),
 				"passphrase": r.keyringItem(&c.passphrase),
 			}},
 			"vault": r.vault(),

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,19 +70,16 @@ func (r *reader) stores(to *[]keyring.Store) setter {
 // any platform: one file serves all.
 var rooted = regexp.MustCompile(`^(~?[/\\]|~$|[A-Za-z]:[/\\])`)
 
-func (r *reader) folder(to *string) setter {
-	return func(s setting) {
-		if !isRooted(s, to) {
-			r.errorf(s.line, `%s: want the path of a folder from the root or from ~, such as "/var/lib/keys" or "~/keys"`, s.key)
-		}
-	}
-}
-
 // filePath reads the path of a file.
 func (r *reader) filePath(to *string, example string) setter {
+	return r.rootedPath(to, "a file", strconv.Quote(example))
+}
+
+// rootedPath reads a path. what names the thing at that path.
+func (r *reader) rootedPath(to *string, what, example string) setter {
 	return func(s setting) {
 		if !isRooted(s, to) {
-			r.errorf(s.line, "%s: want the path of a file from the root or from ~, such as %q", s.key, example)
+			r.errorf(s.line, "%s: want the path of %s from the root or from ~, such as %s", s.key, what, example)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -8,8 +9,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/signer"
 )
 
 // complete makes the shell complete the arguments in the usage line of each command:
@@ -40,8 +45,8 @@ func completeArgs(cmd *cobra.Command) {
 	}
 }
 
-// completeRef completes the scheme, and then the name of a variable or a file. It
-// does not look into keychains, which might ask for a password.
+// completeRef completes the scheme, and then the name of a variable, a file or a key
+// in the agent. It does not look into keychains, which might ask for a password.
 func completeRef(typed string) ([]string, cobra.ShellCompDirective) {
 	const more = cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	scheme, name, ok := strings.Cut(typed, ":")
@@ -57,8 +62,30 @@ func completeRef(typed string) ([]string, cobra.ShellCompDirective) {
 		return variables(), cobra.ShellCompDirectiveNoFileComp
 	case "file":
 		return files(name), more
+	case "agent":
+		return agentKeys(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, more
+}
+
+// agentKeys returns the fingerprints of the keys that the agent lists, because a shell
+// would take a comment with spaces apart. Each has its comment as a description.
+func agentKeys() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), quietTimeout)
+	defer cancel()
+	c, err := signer.Await(ctx, config.Load)
+	if err != nil {
+		return nil
+	}
+	keys, err := c.Backends().Agent.List(ctx)
+	if err != nil {
+		return nil
+	}
+	var refs []string
+	for _, k := range keys {
+		refs = append(refs, "agent:"+ssh.FingerprintSHA256(k.PublicKey)+"\t"+printable.Text(k.Comment))
+	}
+	return refs
 }
 
 func variables() []string {

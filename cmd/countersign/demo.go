@@ -48,7 +48,7 @@ type demoKey struct {
 	make   func(context.Context, backends.Set) (ref string, remove func(), err error)
 }
 
-var demoKeys = []demoKey{{"env", makeEnvKey}, {"file", makeFileKey}, {"keyring", makeKeyringKey}}
+var demoKeys = []demoKey{{"agent", makeAgentKey}, {"env", makeEnvKey}, {"file", makeFileKey}, {"keyring", makeKeyringKey}}
 
 func (a *app) demo(ctx context.Context) error {
 	registry, err := challengetest.Start(challengetest.Config{Service: "demo"})

@@ -42,6 +42,7 @@ func scripts(dir string) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"agent":    startAgent,
 			"registry": startRegistry,
 			"vault":    startVault,
 			"press":    press,

@@ -18,6 +18,10 @@ import (
 // promptTimeout is how long a person at a terminal has to unlock the keychain.
 const promptTimeout = 2 * time.Minute
 
+// quietTimeout is how long an agent may take where no person is asked: to list its
+// keys.
+const quietTimeout = 3 * time.Second
+
 // A session holds the state that one run of the command shares: the
 // configuration, which is read once, and the keys that were in the environment.
 type session struct {
@@ -104,6 +108,7 @@ func (a *app) quietBackends() backends.Set {
 	keys := a.session.config.Backends()
 	keys.Env = a.session.env
 	keys.Keyring.PromptTimeout = 0
+	keys.Agent.Timeout = quietTimeout
 	keys.File.Passphrase = nil
 	keys.Vault.Token = a.session.vaultToken
 	return keys

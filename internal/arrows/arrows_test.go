@@ -5,8 +5,11 @@ package arrows_test
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,6 +28,7 @@ var rooms = []struct{ name, room, mayUse string }{
 	{"challengetest", `^challenge/challengetest$`, `^(challenge(/challengetest)?|signer|internal/(printable|redact|retryafter)|golang\.org/x/(crypto|sync)/.*|golang\.org/x/sys/cpu|github\.com/cenkalti/backoff/v7)$`},
 	{"keyring", `^backends/keyring(/|$)`, `^(backends/keyring(/.*)?|signer|internal/(access|filelock|key.*|printable|shell)|[^/]+\.[^/]+/.*)$`},
 	{"plugin", `^backends/plugin(/|$)`, `^(signer|internal/(access|pluginwire|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
+	{"agent", `^backends/agent$`, `^(backends/agent|signer|internal/printable|golang\.org/x/(crypto|sys)/.*|github\.com/Microsoft/go-winio(/.*)?)$`},
 	{"vault", `^backends/vault$`, `^(signer|internal/(access|key.*|printable|redact|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backend", `^backends/[a-z]+(/|$)`, `^(backends/[a-z]+|signer|internal/(access|filelock|key.*|printable|shell)|golang\.org/x/(crypto|sys)/.*)$`},
 	{"backends", `^backends$`, `^(backends(/.*)?|signer|internal/.*|[^/]+\.[^/]+/.*)$`},
@@ -44,7 +48,13 @@ type pkg struct {
 }
 
 func TestArrowsPointDown(t *testing.T) {
-	all := list(t)
+	for _, goos := range []string{"linux", "windows"} {
+		t.Run(goos, func(t *testing.T) { checkArrows(t, list(t, goos)) })
+	}
+}
+
+func checkArrows(t *testing.T, all map[string]pkg) {
+	t.Helper()
 	seen := map[string]bool{}
 	for path, p := range all {
 		for _, r := range rooms {
@@ -70,7 +80,7 @@ func TestArrowsPointDown(t *testing.T) {
 
 func TestBackendsKnowNoOther(t *testing.T) {
 	backend := regexp.MustCompile(`^backends/[a-z]+`)
-	for path, p := range list(t) {
+	for path, p := range list(t, runtime.GOOS) {
 		own := backend.FindString(short(path))
 		for _, dep := range p.Deps {
 			if other := backend.FindString(short(dep)); own != "" && other != "" && own != other {
@@ -80,28 +90,31 @@ func TestBackendsKnowNoOther(t *testing.T) {
 	}
 }
 
-func TestOnlyTheKeyringBackendImportsTheKeyring(t *testing.T) {
-	const keyring = "github.com/99designs/keyring"
-	importers := 0
-	for path, p := range list(t) {
-		for _, dep := range p.Imports {
-			if dep != keyring || strings.HasPrefix(path, keyring) {
+// A library of one backend must not reach programs that use another.
+func TestOnlyOneBackendImportsItsLibrary(t *testing.T) {
+	for library, backend := range map[string]string{
+		"github.com/99designs/keyring":  "backends/keyring",
+		"github.com/Microsoft/go-winio": "backends/agent",
+	} {
+		importers := 0
+		for path, p := range list(t, "windows") {
+			if !slices.Contains(p.Imports, library) || strings.HasPrefix(path, library) {
 				continue
 			}
 			importers++
-			if short(path) != "backends/keyring" {
-				t.Errorf("%s imports %s", short(path), keyring)
+			if short(path) != backend {
+				t.Errorf("%s imports %s", short(path), library)
 			}
 		}
-	}
-	if importers == 0 {
-		t.Error("nothing imports the keyring any more: mend this test")
+		if importers == 0 {
+			t.Errorf("nothing imports %s any more: mend this test", library)
+		}
 	}
 }
 
 // TestHeadlessPrograms is the promise to a program that needs no keychain.
 func TestHeadlessPrograms(t *testing.T) {
-	all := list(t)
+	all := list(t, runtime.GOOS)
 	for _, path := range []string{"signer", "guard", "challenge", "ollama", "backends/env", "backends/file", "backends/vault"} {
 		for _, dep := range all[module+"/"+path].Deps {
 			if strings.Contains(dep, "dbus") || strings.Contains(dep, "keyring") {
@@ -115,7 +128,7 @@ func TestHeadlessPrograms(t *testing.T) {
 // testing packages: package testing adds flags, and net/http/httptest adds a
 // server with a known private key.
 func TestCommandContainsNoTestCode(t *testing.T) {
-	command, ok := list(t)[module+"/cmd/countersign"]
+	command, ok := list(t, runtime.GOOS)[module+"/cmd/countersign"]
 	if !ok {
 		t.Fatal("the command is in another package now: correct this test")
 	}
@@ -127,9 +140,11 @@ func TestCommandContainsNoTestCode(t *testing.T) {
 	}
 }
 
-func list(t *testing.T) map[string]pkg {
+// list returns the packages that this module is built from on a system.
+func list(t *testing.T, goos string) map[string]pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)

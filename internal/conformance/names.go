@@ -23,7 +23,6 @@ func checkNames(t TB, s *store) {
 	}
 	pasted := string(pem.EncodeToMemory(block))
 	names := []string{
-		"",
 		"two lines\nof text",
 		"a bell \a rings",
 		"a NUL \x00 inside",
@@ -38,7 +37,13 @@ func checkNames(t TB, s *store) {
 		base64.StdEncoding.EncodeToString(key.Seed()),
 		base64.RawURLEncoding.EncodeToString(key.Seed()),
 	}
+	if !s.emptyMeansOnly(t) {
+		names = append(names, "")
+	}
 	before := s.snapshot(t)
+	for _, c := range s.callsOfNew("", NewKey(t)) {
+		checkRefusal(t, c.op, "", c.run(t.Context()))
+	}
 	for _, name := range append(names, s.BadNames...) {
 		calls := append(s.callsOfExisting(name), s.callsOfNew(name, NewKey(t))...)
 		for _, c := range calls {
@@ -48,6 +53,29 @@ func checkNames(t TB, s *store) {
 		checkRefusal(t, "Open through a Mux", name, err)
 	}
 	s.unchanged(t, before, "a malformed name")
+}
+
+// emptyMeansOnly reports whether the empty name means the only key of the store. With
+// a second key, that name must open no key, and a search must not go on to another
+// store.
+func (s *store) emptyMeansOnly(t TB) bool {
+	t.Helper()
+	if !s.canPut() {
+		return false
+	}
+	key := NewKey(t)
+	s.put(t, key)
+	k, err := s.open(t.Context(), "")
+	if err != nil || !signer.SameKey(k.PublicKey(), publicKey(t, key)) {
+		return false
+	}
+	s.put(t, NewKey(t))
+	_, err = s.open(t.Context(), "")
+	if err == nil {
+		t.Error("Open(\"\") opened one of several keys")
+	}
+	mustNotBeAbsent(t, "Open(\"\") with several keys", err)
+	return true
 }
 
 func checkRefusal(t TB, op, name string, err error) {

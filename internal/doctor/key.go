@@ -56,7 +56,7 @@ func (c keyCheck) Run(ctx context.Context) []Finding {
 	} else {
 		used := e.Tried[len(e.Tried)-1]
 		found = append(found, c.Subject().found(OK, fmt.Sprintf("%s: %s%s", used, e.Fingerprint, limits(e.Purposes)), ""))
-		found = append(found, c.sign(ctx, key, e.Purposes))
+		found = append(found, c.signature(ctx, used.Ref, key, e.Purposes))
 		found = append(found, c.replaceable(used.Ref)...)
 	}
 	return append(found, c.openToOthers(ctx, c.choice.Candidates[len(e.Tried):])...)
@@ -121,6 +121,14 @@ func testTextFor(purposes []guard.Purpose) []byte {
 		}
 	}
 	return nil
+}
+
+// signature tries to sign, except with a key that may ask a person.
+func (c keyCheck) signature(ctx context.Context, ref string, key signer.Signer, purposes []guard.Purpose) Finding {
+	if strings.HasPrefix(ref, "agent:") {
+		return Subject{"signature", c.about}.found(Note, "not tried, because the agent may ask a person", "")
+	}
+	return c.sign(ctx, key, purposes)
 }
 
 // sign makes and verifies a signature.
