@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
-		a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
+		a.agentCmd(), a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)
 	a.help = &checkedWriter{Writer: a.stdout}
@@ -174,6 +174,9 @@ func beforeRun(cmd *cobra.Command, f func()) {
 // exitCode returns the exit code for an error, so that scripts can tell errors apart.
 func exitCode(err error) int {
 	is := func(target error) bool { return errors.Is(err, target) }
+	if command, ok := errors.AsType[commandError](err); ok {
+		return command.exit.ExitCode()
+	}
 	switch {
 	case is(challenge.ErrRejected):
 		return exitRejected

@@ -28,6 +28,7 @@ var everyCommand = map[string]string{
 	"config path":           "config path",
 	"config check":          "config check",
 	"config show":           "config show",
+	"agent":                 "agent env:ARGUMENT --timeout 1s --socket agent.sock",
 	"connect":               "connect --timeout 1s URL",
 	"disconnect":            "disconnect URL",
 	"completion bash":       "completion bash",

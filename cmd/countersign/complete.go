@@ -29,10 +29,14 @@ func (a *app) complete(root *cobra.Command) {
 func completeArgs(cmd *cobra.Command) {
 	names := strings.Fields(cmd.Use)[1:]
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= len(names) {
+		position := len(args)
+		if last := len(names) - 1; last >= 0 && strings.Contains(names[last], "...") {
+			position = min(position, last)
+		}
+		if position >= len(names) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		switch strings.Trim(names[len(args)], "[]") {
+		switch strings.Trim(names[position], "[].") {
 		case "REF", "FROM", "TO":
 			return completeRef(typed)
 		case "FILE":

@@ -66,7 +66,7 @@ func commandLines(cmd *cobra.Command, path []string) (lines [][]string) {
 	words = slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "<") })
 	var args []string
 	for _, word := range words {
-		args = append(args, map[string]string{"URL": "http://127.0.0.1:1", "REF": "env:ABSENT", "FROM": "env:ABSENT", "TO": "file:absent"}[strings.Trim(word, "[]")])
+		args = append(args, map[string]string{"URL": "http://127.0.0.1:1", "REF": "env:ABSENT", "FROM": "env:ABSENT", "TO": "file:absent"}[strings.Trim(word, "[].")])
 	}
 	for i := range len(args) + 1 {
 		for _, planted := range []string{"KEY", "env:KEY", "file:KEY", "keyring:KEY", "https://KEY", "http://127.0.0.1:1/KEY", "KEY.pem"} {
