@@ -71,7 +71,7 @@ func Parse(values []string) []Access {
 			}
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, func(a Access) bool { return len(a.Actions) == 0 })
 }
 
 func parse(text string) (Access, bool) {
