@@ -28,7 +28,10 @@ func (a *app) complete(root *cobra.Command) {
 
 func completeArgs(cmd *cobra.Command) {
 	names := strings.Fields(cmd.Use)[1:]
-	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if isSSH(cmd) && len(args) == 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
 		position := len(args)
 		if last := len(names) - 1; last >= 0 && strings.Contains(names[last], "...") {
 			position = min(position, last)

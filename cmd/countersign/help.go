@@ -25,6 +25,7 @@ Environment variables:
   OLLAMA_KEY_FILE         name of a file that holds this key
   OLLAMA_KEY_PASSPHRASE   passphrase of this key, or with _FILE the name of its file
   CREDENTIALS_DIRECTORY   folder of systemd's credentials, which may hold this key
+  VAULT_ADDR              address of the server of vault:NAME; also VAULT_TOKEN and others
   HTTPS_PROXY             proxy; also HTTP_PROXY and NO_PROXY
 
 Exit codes:

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/guard"
+	"github.com/countersign/countersign/internal/printable"
+	"github.com/countersign/countersign/internal/sshsig"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -18,19 +23,30 @@ const maxMessage = 16 << 20
 
 func (a *app) signCmd() *cobra.Command {
 	var raw bool
+	var format sshFormat
 	cmd := &cobra.Command{
 		Use:   "sign <FILE",
-		Short: "Sign the bytes on stdin, as Ollama does",
-		Long: `Sign the bytes on stdin and print "<public key>:<signature>", as Ollama does.
+		Short: "Sign the bytes on stdin, as Ollama or as ssh-keygen -Y does",
+		Long: `Sign the bytes on stdin and print "<public key>:<signature>", as Ollama does. With
+--namespace, sign stdin or the FILE that is the argument, and print a signature as
+ssh-keygen -Y sign makes it.
 
 A signature of arbitrary bytes can be misused: the same key may log in over SSH
-or sign commits. Bytes that are not a request in one of Ollama's formats are
-refused; --raw lets through those that belong to no protocol known here.`,
-		Example: "  printf 'POST,/api/me?ts=1700000000' | countersign sign",
-		Args:    checkArguments,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.sign(cmd.Context(), raw) },
+or sign commits. Without --namespace, bytes that are not a request in one of
+Ollama's formats are refused; --raw lets through those that belong to no protocol
+known here. The namespace says where a signature is valid, such as "file".`,
+		Example: "  printf 'POST,/api/me?ts=1700000000' | countersign sign\n  countersign sign --namespace file release.tar.gz >release.tar.gz.sig",
+		Args:    checkSSHArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if isSSH(cmd) {
+				return a.signSSH(cmd.Context(), format, raw, args)
+			}
+			return a.sign(cmd.Context(), raw)
+		},
 	}
 	cmd.Flags().BoolVar(&raw, "raw", false, "sign also what is no request, if it belongs to no other protocol")
+	cmd.Flags().StringVar(&format.namespace, "namespace", "", "sign as ssh-keygen -Y does, for the namespace `NAME`")
+	cmd.Flags().StringVar(&format.hash, "hash", sshsig.Hashes[0], "with --namespace: the hash `NAME`, "+strings.Join(sshsig.Hashes, " or "))
 	return cmd
 }
 
@@ -62,16 +78,32 @@ func (a *app) sign(ctx context.Context, raw bool) error {
 }
 
 func (a *app) verifyCmd() *cobra.Command {
-	return &cobra.Command{
+	var check sshCheck
+	cmd := &cobra.Command{
 		Use:   "verify SIGNATURE <FILE",
 		Short: "Check a signature of the bytes on stdin and print the key that made it",
 		Long: `Check that SIGNATURE, "<public key>:<signature>", is one of the bytes on stdin
-and print the fingerprint and the public key that made it. That key is whichever
-the signature names: compare it with one that you know, or give --key, and it
-must be that one.`,
-		Args: checkArguments,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0]) },
+and print the fingerprint and the public key that made it. With --signature, check
+a signature that ssh-keygen -Y sign or countersign sign --namespace made, of stdin
+or of the FILE that is the argument.
+
+The key is whichever the signature names. Compare it with a key that you know,
+give --key, and it must be that key, or give --allowed-signers and --identity, and
+the file must allow the key for that identity (ssh-keygen(1), ALLOWED SIGNERS).`,
+		Example: "  countersign verify --signature f.sig --namespace file --allowed-signers signers --identity ann@example.com f",
+		Args:    checkSSHArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if isSSH(cmd) {
+				return a.verifySSH(cmd.Context(), check, args)
+			}
+			return a.verify(cmd.Context(), args[0])
+		},
 	}
+	cmd.Flags().StringVar(&check.signature, "signature", "", "the `FILE` with a signature of ssh-keygen -Y")
+	cmd.Flags().StringVar(&check.namespace, "namespace", "", "with --signature: the namespace `NAME` that it must be for")
+	cmd.Flags().StringVar(&check.allowedSigners, "allowed-signers", "", "with --signature: the `FILE` with the keys of each identity")
+	cmd.Flags().StringVar(&check.identity, "identity", "", "with --allowed-signers: the signer's `NAME` in the file")
+	return cmd
 }
 
 func (a *app) verify(ctx context.Context, signature string) error {
@@ -83,6 +115,12 @@ func (a *app) verify(ctx context.Context, signature string) error {
 	if err != nil {
 		return err
 	}
+	return a.printSigner(ctx, pub)
+}
+
+// printSigner prints the key that made a good signature. It must be the key of --key,
+// if that is given.
+func (a *app) printSigner(ctx context.Context, pub ssh.PublicKey) error {
 	if a.key != "" {
 		key, err := a.open(ctx)
 		if err != nil {
@@ -101,4 +139,20 @@ func (a *app) readMessage(ctx context.Context) ([]byte, error) {
 		return nil, usageError{errors.New("stdin is empty: pipe the bytes in, or name their file with <FILE")}
 	}
 	return msg, err
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	return signer.Await(ctx, func() ([]byte, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, printable.Error(err)
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, limit+1))
+		if err == nil && int64(len(data)) > limit {
+			err = fmt.Errorf("%s holds more than %d bytes", printable.Text(path), limit)
+		}
+		return data, printable.Error(err)
+	})
 }
