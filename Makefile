@@ -91,9 +91,10 @@ uninstall:
 bench:
 	cd bench && go run .
 
-# The server side, a module of its own.
+# The server side, a module of its own, and its tests with a real registry.
 gate-test:
 	cd gate && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
+	cd gate/demo && go vet ./... && go test ./...
 
 bench-test:
 	cd bench && go vet ./... && go test ./...
