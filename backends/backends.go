@@ -9,6 +9,7 @@ import (
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/plugin"
 	"github.com/countersign/countersign/backends/vault"
 	"github.com/countersign/countersign/signer"
 )
@@ -21,6 +22,7 @@ type Set struct {
 	Env     *env.Backend
 	File    *file.Backend
 	Keyring *keyring.Backend
+	Plugin  *plugin.Backend
 	Vault   *vault.Backend
 
 	// Limit returns s, the key that ref opened, or a Signer that signs with s for some
@@ -36,7 +38,10 @@ var _ signer.Backend = Set{}
 //	keys := backends.New()
 //	keys.Env.Unset = true
 func New() Set {
-	return Set{Agent: &agent.Backend{}, Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{}, Vault: &vault.Backend{}}
+	return Set{
+		Agent: &agent.Backend{}, Env: &env.Backend{}, File: &file.Backend{}, Keyring: &keyring.Backend{},
+		Plugin: &plugin.Backend{}, Vault: &vault.Backend{},
+	}
 }
 
 // Mux returns a new Mux with the backends of s under their schemes. To it a
@@ -54,6 +59,9 @@ func (s Set) Mux() signer.Mux {
 	}
 	if s.Keyring != nil {
 		m["keyring"] = s.Keyring
+	}
+	if s.Plugin != nil {
+		m["plugin"] = s.Plugin
 	}
 	if s.Vault != nil {
 		m["vault"] = s.Vault

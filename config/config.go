@@ -17,6 +17,7 @@ import (
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/plugin"
 	"github.com/countersign/countersign/challenge"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 	socket                 string // of the SSH agent
 	vault                  vaultSettings
 	folder, passphrase     string // of key files: where they are, and the item in the keychain
+	plugins                map[string]plugin.Program
 }
 
 // A section is one of a platform or of a registry.
@@ -70,5 +72,8 @@ func (c *Config) Backends() backends.Set {
 	if c.passphrase != "" {
 		files.Passphrase = keychain.Passphrase(c.passphrase)
 	}
-	return backends.Set{Agent: &agent.Backend{Socket: c.socket}, Env: &env.Backend{}, File: files, Keyring: keychain, Vault: c.vault.backend(), Limit: c.limit}
+	return backends.Set{
+		Agent: &agent.Backend{Socket: c.socket}, Env: &env.Backend{}, File: files, Keyring: keychain,
+		Plugin: &plugin.Backend{Programs: maps.Clone(c.plugins)}, Vault: c.vault.backend(), Limit: c.limit,
+	}
 }

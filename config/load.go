@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/countersign/countersign/backends/plugin"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/keyfile"
 	"github.com/countersign/countersign/internal/printable"
@@ -119,7 +120,7 @@ func readFile(path string) ([]byte, error) {
 // several joined, each an *[Error]. After 20 mistakes Parse stops and says so.
 func Parse(data []byte, file string) (*Config, error) {
 	data = keyfile.Text(data)
-	r := reader{mistakes: mistakes{file: file}, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}}}
+	r := reader{mistakes: mistakes{file: file}, config: &Config{file: file, platforms: map[string]*section{}, registries: map[string]*section{}, origins: map[challenge.Origin]*section{}, plugins: map[string]plugin.Program{}}}
 	r.read(data)
 	if err := r.err(); err != nil {
 		return nil, err

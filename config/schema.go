@@ -18,6 +18,7 @@ func (r *reader) root() table {
 			"agent": {values: map[string]setter{
 				"socket": r.rootedPath(&c.socket, `a socket`, `"~/.1password/agent.sock"`),
 			}},
+			"plugin": {named: r.plugin},
 			"keyring": {values: map[string]setter{
 				"stores":         r.stores(&c.stores),
 				"timeout":        r.duration(&c.timeout),

@@ -22,7 +22,7 @@ const prefix = "countersign-backend-"
 type Found struct {
 	Name       string
 	Path       string // of the program
-	Configured bool   // in Backend.Programs; else the program is in a folder of PATH
+	Configured bool   // Backend.Programs has the path; else the program is in a folder of PATH
 	Err        error  // why the program cannot be used, or nil
 }
 
@@ -48,8 +48,7 @@ func (b *Backend) Find() []Found {
 		if p.Path == "" {
 			continue // a folder, or a file that is no program
 		}
-		_, configured := b.Programs[name]
-		found = append(found, Found{name, p.Path, configured, err})
+		found = append(found, Found{name, p.Path, b.Programs[name].Path != "", err})
 	}
 	slices.SortFunc(found, func(x, y Found) int { return strings.Compare(x.Name, y.Name) })
 	return found
@@ -57,13 +56,15 @@ func (b *Backend) Find() []Found {
 
 // locate returns the program of the plugin called name, and why it cannot be used.
 func (b *Backend) locate(name string) (Program, error) {
-	if p, ok := b.Programs[name]; ok {
+	p := b.Programs[name]
+	if p.Path != "" {
 		return p, check(p.Path)
 	}
 	for _, dir := range pathFolders() {
 		path := filepath.Join(dir, prefix+name+extension())
 		if info, err := os.Stat(path); err == nil && isProgram(info) {
-			return Program{Path: path}, check(path)
+			p.Path = path
+			return p, check(path)
 		}
 	}
 	err := fmt.Errorf("%w: no absolute folder of PATH has a program %s", signer.ErrUnavailable, prefix+name+extension())

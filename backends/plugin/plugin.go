@@ -31,7 +31,7 @@ import (
 //
 // A Backend is safe for concurrent use and must not be copied after first use.
 type Backend struct {
-	// Programs has the plugins that are not looked for in PATH, by name.
+	// Programs has settings of plugins, by name. Other plugins are found in PATH.
 	Programs map[string]Program
 
 	// Passphrase answers if a plugin needs a passphrase or a PIN. A right answer is
@@ -47,7 +47,7 @@ type Backend struct {
 
 // A Program is the program of a plugin.
 type Program struct {
-	Path        string   // absolute
+	Path        string   // absolute; "" to find the program in PATH
 	Environment []string // names of variables that it gets besides the usual ones
 }
 

@@ -203,7 +203,7 @@ func TestFind(t *testing.T) {
 	t.Chdir(first)
 	t.Setenv("PATH", strings.Join([]string{".", "", first, "/no/such/folder", second}, ":"))
 	own := script(tempDir(t), "another-name", 0o755)
-	b := &plugin.Backend{Programs: map[string]plugin.Program{"own": {Path: own}, "relative": {Path: "one"}, "gone": {Path: "/no/such/program"}}}
+	b := &plugin.Backend{Programs: map[string]plugin.Program{"own": {Path: own}, "relative": {Path: "one"}, "two": {Environment: []string{"A"}}, "gone": {Path: "/no/such/program"}}}
 
 	type found struct {
 		Name, Path string

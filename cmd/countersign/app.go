@@ -74,7 +74,7 @@ func (a *app) root() *cobra.Command {
 	a.unlock.addFlags(a, root.PersistentFlags(), "passphrase", "the passphrase of a locked key")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.whoamiCmd(), a.configCmd(),
+		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.pluginCmd(), a.whoamiCmd(), a.configCmd(),
 		a.agentCmd(), a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)

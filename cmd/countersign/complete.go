@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/backends"
+	"github.com/countersign/countersign/backends/plugin"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
@@ -42,6 +43,8 @@ func completeArgs(cmd *cobra.Command) {
 		switch strings.Trim(names[position], "[].") {
 		case "REF", "FROM", "TO":
 			return completeRef(typed)
+		case "NAME":
+			return plugins(""), cobra.ShellCompDirectiveNoFileComp
 		case "FILE":
 			return nil, cobra.ShellCompDirectiveDefault
 		}
@@ -69,6 +72,8 @@ func completeRef(typed string) ([]string, cobra.ShellCompDirective) {
 		return variables(), cobra.ShellCompDirectiveNoFileComp
 	case "file":
 		return files(name), more
+	case "plugin":
+		return plugins(":"), more
 	case "agent":
 		return agentKeys(), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -102,6 +107,20 @@ func variables() []string {
 		refs = append(refs, "env:"+name)
 	}
 	return refs
+}
+
+// plugins returns the plugins in PATH: their names, or the beginnings of references
+// to their keys if end is ":". It starts none of them.
+func plugins(end string) []string {
+	var names []string
+	for _, f := range new(plugin.Backend).Find() {
+		if end == "" {
+			names = append(names, f.Name)
+		} else {
+			names = append(names, "plugin:"+f.Name+end)
+		}
+	}
+	return names
 }
 
 // files returns the names of the files in the folder of a name that a person is

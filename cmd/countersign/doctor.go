@@ -72,6 +72,7 @@ func (a *app) unlockingBackends() backends.Set {
 	if a.unlock.read != nil {
 		keys.File.Passphrase = a.unlock.answer
 		keys.Env.Passphrase = a.unlock.answer
+		keys.Plugin.Passphrase = a.unlock.answer
 	}
 	return keys
 }

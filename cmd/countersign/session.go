@@ -74,6 +74,7 @@ func (a *app) load() (*config.Config, backends.Set, error) {
 	keys.Env.Passphrase = a.passphrase()
 	keys.File.Passphrase = a.filePassphrase(keys.File.Passphrase)
 	keys.Vault.Token = a.session.vaultToken
+	keys.Plugin.Passphrase = a.passphrase()
 	a.warnOfWriters(a.session.config)
 	return a.session.config, keys, nil
 }

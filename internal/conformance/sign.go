@@ -36,6 +36,9 @@ func (s *store) checkSign(t TB, name string, pub ssh.PublicKey) {
 		bytes.Repeat([]byte{0xa5}, 32), // no digest, for all that it looks like one
 		bytes.Repeat([]byte{0xa5}, 64),
 	}
+	if _, err := s.sign(t.Context(), k, nil); errors.Is(err, signer.ErrUnsupported) {
+		messages = messages[1:] // some key services sign no empty message, and say so
+	}
 	for _, msg := range messages {
 		sigs = append(sigs, s.signs(t, k, pub, msg))
 	}

@@ -42,7 +42,7 @@ func TestTryWithOneKey(t *testing.T) {
 		if len(got.Failures) > 0 {
 			t.Errorf("%s: %q", c.Name, got.Failures)
 		}
-		ran := map[string]bool{"Open": true, "OpenAbsent": true, "OpenAtOnce": true, "Names": true, "Context": true, "SignEd25519": true, "SignChangesNothing": true, "SignAtOnce": true}
+		ran := map[string]bool{"Open": true, "OpenAbsent": true, "OpenAtOnce": true, "Names": true, "Context": true, "SignEd25519": true, "SignAlgorithm": true, "SignChangesNothing": true, "SignAtOnce": true}
 		if (got.Skipped == "") != ran[c.Name] {
 			t.Errorf("%s: skipped because of %q", c.Name, got.Skipped)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/plugin"
 	"github.com/countersign/countersign/internal/remedy"
 	"github.com/countersign/countersign/signer"
 )
@@ -15,7 +16,7 @@ import (
 // A storeCheck lists the keys of one store.
 type storeCheck struct {
 	scheme  string
-	store   string // of the keychain; "" for other backends
+	store   string // of the keychain, or the name of a plugin; "" for other backends
 	backend signer.Backend
 	hidden  bool // no finding tells that the store is not on this machine
 }
@@ -25,8 +26,12 @@ func (m *Machine) storeChecks() []Check {
 	var checks []Check
 	mux := m.Backends.Mux()
 	for _, scheme := range slices.Sorted(maps.Keys(mux)) {
-		if scheme == "keyring" {
+		switch scheme {
+		case "keyring":
 			checks = append(checks, keychainChecks(scheme, m.Backends.Keyring)...)
+			continue
+		case "plugin":
+			checks = append(checks, pluginChecks(scheme, m.Backends.Plugin)...)
 			continue
 		}
 		checks = append(checks, storeCheck{scheme, "", mux[scheme], false})
@@ -52,6 +57,23 @@ func keychainChecks(scheme string, k *keyring.Backend) []Check {
 	return checks
 }
 
+// pluginChecks returns a check for each plugin that is installed.
+func pluginChecks(scheme string, b *plugin.Backend) []Check {
+	var checks []Check
+	for _, f := range b.Find() {
+		checks = append(checks, storeCheck{scheme, f.Name, onePlugin{b, f.Name}, false})
+	}
+	return checks
+}
+
+// onePlugin lists the keys of one plugin.
+type onePlugin struct {
+	*plugin.Backend
+	name string
+}
+
+func (p onePlugin) List(ctx context.Context) ([]signer.Info, error) { return p.ListOf(ctx, p.name) }
+
 func (c storeCheck) Subject() Subject { return Subject{c.scheme, c.store} }
 
 func (c storeCheck) Run(ctx context.Context) []Finding {
@@ -64,6 +86,8 @@ func (c storeCheck) Run(ctx context.Context) []Finding {
 	switch {
 	case err == nil:
 		return []Finding{s.found(OK, c.listed(keys), "")}
+	case errors.Is(err, signer.ErrUnsupported):
+		return []Finding{s.found(OK, "here; it has no list of its keys", "")}
 	case signer.IsAbsent(err) && c.hidden:
 		return nil
 	case signer.IsAbsent(err):
@@ -87,7 +111,7 @@ func reason(err error) string {
 // listed describes a store that has listed its keys.
 func (c storeCheck) listed(keys []signer.Info) string {
 	state := "here"
-	if c.store != "" {
+	if c.scheme == "keyring" && c.store != "" {
 		state = "here and unlocked"
 	}
 	if len(keys) == 0 {
