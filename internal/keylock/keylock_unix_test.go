@@ -1,6 +1,6 @@
 //go:build unix
 
-package keyring
+package keylock
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/countersign/countersign/internal/filelock"
 
 	"github.com/countersign/countersign/internal/otheruser"
 )
@@ -44,7 +44,7 @@ func TestLockIgnoresOtherUsers(t *testing.T) {
 	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
 		return
 	}
-	unlock, err := lock(t.Context())
+	unlock, err := Lock(t.Context(), "lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestLockIgnoresOtherUsers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Lock(ctx, "lock"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a second lock: got error %v, want DeadlineExceeded", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestLockNeedsPrivateDirectory(t *testing.T) {
 	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lock(t.Context())
+	unlock, err := Lock(t.Context(), "lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,20 +118,21 @@ func TestLockOfSeveralDirectories(t *testing.T) {
 		if err := os.Mkdir(own, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		other := flock.New(filepath.Join(own, "lock"))
-		if ok, err := other.TryLock(); err != nil || !ok {
-			t.Fatal(ok, err)
+		other, err := os.Create(filepath.Join(own, "lock"))
+		if err == nil {
+			err = filelock.Try(other)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		if _, err := lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := Lock(ctx, "lock"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("while another process holds %s: got error %v, want DeadlineExceeded", own, err)
 		}
 		cancel()
-		if err := other.Unlock(); err != nil {
-			t.Fatal(err)
-		}
+		other.Close()
 	}
-	unlock, err := lock(t.Context())
+	unlock, err := Lock(t.Context(), "lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestLockExcludesFromTheStart(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				unlock, err := lock(t.Context())
+				unlock, err := Lock(t.Context(), "lock")
 				if err != nil {
 					t.Error(err)
 					return
