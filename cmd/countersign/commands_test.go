@@ -22,6 +22,7 @@ var everyCommand = map[string]string{
 	"key export":            "key export env:ARGUMENT",
 	"key copy":              "key copy env:ARGUMENT keyring:new",
 	"key delete":            "key delete --yes keyring:unreadable",
+	"key rotate":            "key rotate --prepare keyring:unreadable",
 	"key passphrase":        "key passphrase keyring:new --passphrase-file passphrase",
 	"whoami":                "whoami URL",
 	"doctor":                "doctor URL --passphrase-fd 3",

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/internal/printable"
@@ -87,17 +88,26 @@ func (a *app) signIn(ctx context.Context, server *url.URL) (*signin.Client, sign
 	if err != nil {
 		return nil, nil, err
 	}
-	origin, err := challenge.OriginOf(server)
+	client, err := a.accounts(server, keys)
 	if err != nil {
-		return nil, nil, usageError{err}
-	}
-	if err := c.Policy().CheckPlain(origin); err != nil {
 		return nil, nil, err
 	}
 	query := config.Here(a.key)
 	query.Registry = server
 	key, _, err := c.Choose(query).Open(ctx, keys)
-	return &signin.Client{Server: origin, Config: c, Keys: keys.Mux()}, key, err
+	return client, key, err
+}
+
+// accounts returns the client for the accounts of server.
+func (a *app) accounts(server *url.URL, keys backends.Set) (*signin.Client, error) {
+	origin, err := challenge.OriginOf(server)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if err := a.session.config.Policy().CheckPlain(origin); err != nil {
+		return nil, err
+	}
+	return &signin.Client{Server: origin, Config: a.session.config, Keys: keys.Mux()}, nil
 }
 
 func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) error {
@@ -105,12 +115,20 @@ func (a *app) connect(ctx context.Context, server *url.URL, browse, wait bool) e
 	if err != nil {
 		return err
 	}
-	page, err := client.Page(key)
-	if err != nil {
+	if !wait {
+		page, err := client.Page(key)
+		if err == nil {
+			_, err = fmt.Fprintln(a.stdout, page)
+		}
 		return err
 	}
-	if !wait {
-		_, err := fmt.Fprintln(a.stdout, page)
+	return a.connectKey(ctx, client, key, browse)
+}
+
+// connectKey shows the sign-in page for key and waits until the server accepts key.
+func (a *app) connectKey(ctx context.Context, client *signin.Client, key signer.Signer, browse bool) error {
+	page, err := client.Page(key)
+	if err != nil {
 		return err
 	}
 	fingerprint := ssh.FingerprintSHA256(key.PublicKey())

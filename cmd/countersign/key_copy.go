@@ -91,34 +91,42 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 
 // writeCopy copies the key from to the name to, and prints and returns its public key.
 func (a *app) writeCopy(ctx context.Context, keys backends.Set, from, to string, flags *keyFileFlags) (target, ssh.PublicKey, error) {
-	if isSamePlace(keys, from, to) {
-		return target{}, nil, usageError{errors.New("source and target are the same key")}
-	}
-	t, err := a.targetFor(keys, to, flags)
+	t, pub, written, err := a.transfer(ctx, keys, from, to, flags)
 	if err != nil {
 		return target{}, nil, err
+	}
+	return t, pub, a.printWritten(t, pub, written)
+}
+
+// transfer copies the key from to the name to. It reports whether it wrote a key: the
+// same key may have been there.
+func (a *app) transfer(ctx context.Context, keys backends.Set, from, to string, flags *keyFileFlags) (t target, pub ssh.PublicKey, written bool, err error) {
+	if isSamePlace(keys, from, to) {
+		return t, nil, false, usageError{errors.New("source and target are the same key")}
+	}
+	if t, err = a.targetFor(keys, to, flags); err != nil {
+		return t, nil, false, err
 	}
 	source, name, err := backendFor[signer.Exporter](keys, "export", from)
 	if err != nil {
-		return target{}, nil, err
+		return t, nil, false, err
 	}
 	if err := checkOpenCopy(ctx, source, name, t, from); err != nil {
-		return target{}, nil, err
+		return t, nil, false, err
 	}
 	var unlockedWith func() []byte
 	keys.File.Passphrase, unlockedWith = remember(keys.File.Passphrase)
 	key, err := source.Export(ctx, name)
 	if err != nil {
-		return target{}, nil, signer.Wrap("export", from, err)
+		return t, nil, false, signer.Wrap("export", from, err)
 	}
 	t.keepLocked(unlockedWith)
-	pub, written, err := t.write(ctx, key)
-	if err != nil {
+	if pub, written, err = t.write(ctx, key); err != nil {
 		hint, _ := signer.HintOf(err)
 		hint.Do = strings.TrimPrefix(hint.Do+"; "+from+" was not changed", "; ")
-		return target{}, nil, signer.WithHint(err, hint)
+		return t, nil, written, signer.WithHint(err, hint)
 	}
-	return t, pub, a.printWritten(t, pub, written)
+	return t, pub, written, nil
 }
 
 // isSamePlace reports whether two references name one place: the copy of a key there

@@ -22,7 +22,7 @@ func (a *app) remedy(err error) string {
 	missing, _ := errors.AsType[*signer.Error](err)
 	isMissing := missing != nil && errors.Is(err, signer.ErrNotFound)
 	switch {
-	case isMissing && missing.Op == "delete":
+	case isMissing && (missing.Op == "delete" || missing.Op == "rotate"):
 		do = "see which keys there are: countersign key list"
 	case isMissing && strings.HasPrefix(missing.Ref, "file:"):
 		do = actionToMake(missing.Ref) // package file knows no command
