@@ -96,7 +96,10 @@ func (c *client) call(ctx context.Context, method, path string, body, reply any)
 		return err
 	}
 	r, err := c.send(ctx, t, method, path, body)
-	if err == nil && r.status == http.StatusForbidden {
+	if err != nil {
+		return err
+	}
+	if r.status == http.StatusForbidden {
 		next, err := c.tokenFor(ctx, t)
 		if err != nil {
 			return err
@@ -106,9 +109,6 @@ func (c *client) call(ctx context.Context, method, path string, body, reply any)
 				return err
 			}
 		}
-	}
-	if err != nil {
-		return err
 	}
 	return c.decode(ctx, r, reply)
 }
@@ -142,11 +142,11 @@ func (c *client) send(ctx context.Context, t *token, method, path string, body a
 	}
 	req.Header.Set("User-Agent", "countersign")
 	req.Header.Set("X-Vault-Request", "true") // a Vault Agent may require it
-	req.Header["Idempotency-Key"] = nil       // net/http may send the request again when a kept connection was closed; it does not send this field
 	if c.namespace != "" {
 		req.Header.Set("X-Vault-Namespace", c.namespace)
 	}
 	if t != nil {
+		req.Header["Idempotency-Key"] = nil // net/http may send the request again if a kept connection was closed; it does not send this field
 		req.Header.Set("X-Vault-Token", t.secret())
 		secrets = append(secrets, t.secret())
 	}

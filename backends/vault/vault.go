@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countersign/countersign/internal/shell"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -202,7 +203,7 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	}
 	if !info.DeletionAllowed {
 		err := fmt.Errorf("%w: the setting deletion_allowed of the key is false", signer.ErrDenied)
-		return signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("vault write %s/keys/%s/config deletion_allowed=true", c.mount, name)})
+		return signer.WithHint(err, signer.Hint{Do: "vault write " + shell.Quote(c.keyPath(name)+"/config") + " deletion_allowed=true"})
 	}
 	return c.call(ctx, http.MethodDelete, c.keyPath(name), nil, nil)
 }

@@ -69,11 +69,13 @@ func (a *app) printKeys(keys []listedKey) error {
 func (a *app) storeFailures(failed map[string]error, choice config.Choice) error {
 	var errs []error
 	for scheme, err := range failed {
+		configured := isConfigured(scheme, choice)
 		switch {
-		case !errors.Is(err, signer.ErrUnavailable):
-			errs = append(errs, err)
-		case isConfigured(scheme, choice):
+		case errors.Is(err, signer.ErrUnavailable) && !configured:
+		case errors.Is(err, signer.ErrUnavailable), scheme == "vault" && !configured: // VAULT_ADDR may be set for other programs
 			a.note("countersign: %v\n", err)
+		default:
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
