@@ -34,10 +34,13 @@ import (
 	"github.com/countersign/countersign/gate/grants"
 	"github.com/countersign/countersign/gate/limit"
 	"github.com/countersign/countersign/gate/nonce"
+	"github.com/countersign/countersign/gate/ollama"
 	"github.com/countersign/countersign/gate/pubkey"
 	"github.com/countersign/countersign/gate/registry"
 	"github.com/countersign/countersign/gate/reply"
+	"github.com/countersign/countersign/gate/signin"
 	"github.com/countersign/countersign/gate/site"
+	"github.com/countersign/countersign/gate/tlsfiles"
 	"github.com/countersign/countersign/gate/token"
 	"github.com/countersign/countersign/gate/verify"
 	"github.com/countersign/countersign/gate/watch"
@@ -62,6 +65,7 @@ type Gate struct {
 	limits    *site.Limits
 	transport http.RoundTripper
 	front     *front.Handler
+	tls       *tlsfiles.Certificate // nil without TLS
 	files     []watch.Watched
 	ready     []func(context.Context) error
 }
@@ -116,6 +120,12 @@ func New(c *config.Config, o Options) (*Gate, error) {
 		}
 	}
 	g.ready = append(g.ready, g.nonces.Ready)
+	if c.TLS.Certificate != "" {
+		if g.tls, err = tlsfiles.Open(c.TLS.Certificate, c.TLS.Key); err != nil {
+			return nil, err
+		}
+		g.files = append(g.files, g.tls.Files()...)
+	}
 	for _, s := range c.Sites {
 		if err := g.addSite(s, o); err != nil {
 			return nil, err
@@ -150,6 +160,12 @@ func (g *Gate) addSite(c config.Site, o Options) error {
 	}
 	g.files = append(g.files, s.Grants)
 	h := siteHandler{}
+	var pending *signin.Pending
+	if g.config.Keys.Pending != "" {
+		pending = signin.NewPending(g.config.Keys.Pending)
+		h.connect = signin.Connect(s)
+	}
+	h.me = signin.Me(s, pending)
 	if c.HasTokens() {
 		if s.Tokens, err = token.Open(c, o.Keys); err != nil {
 			return err
@@ -161,6 +177,9 @@ func (g *Gate) addSite(c config.Site, o Options) error {
 		if h.registry, err = g.addRegistry(s); err != nil {
 			return err
 		}
+	}
+	if c.Ollama != nil {
+		h.ollama, h.path = ollama.New(s, g.transport, g.config.Limits.Body), c.Path
 	}
 	g.front.Sites[c.Origin] = h
 	return nil
@@ -191,14 +210,30 @@ func (g *Gate) addRegistry(s *site.Site) (http.Handler, error) {
 type siteHandler struct {
 	token    http.Handler // the token endpoint
 	registry http.Handler // /v2/
+	ollama   http.Handler // /api/ and /v1/ below path
+	path     string
+	connect  http.Handler // the sign-in page
+	me       http.Handler // /api/me
 }
 
 func (h siteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next := http.Handler(nil)
-	switch path := front.Of(r.Context()).Path; {
-	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+	request := front.Of(r.Context())
+	below, isBelow := strings.CutPrefix(request.Path, h.path)
+	switch path := request.Path; {
+	case path == signin.MePath, isBelow && below == signin.MePath:
+		request.Path = signin.MePath
+		h.me.ServeHTTP(w, r.WithContext(front.With(r.Context(), request)))
+		return
+	case isBelow && h.ollama != nil && (strings.HasPrefix(below, "/api/") || strings.HasPrefix(below, "/v1/")):
+		request.Path = below
+		h.ollama.ServeHTTP(w, r.WithContext(front.With(r.Context(), request)))
+		return
+	case (path == "/" || isBelow && (below == "/" || below == "")) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		serveRoot(w)
 		return
+	case path == signin.ConnectPath:
+		next = h.connect
 	case path == site.TokenPath:
 		next = h.token
 	case strings.HasPrefix(path, "/v2/"):
@@ -303,8 +338,17 @@ func (g *Gate) Serve(ctx context.Context, listeners ...net.Listener) error {
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, len(listeners))
+	if g.tls != nil {
+		server.TLSConfig = g.tls.Config()
+	}
 	for _, l := range listeners {
-		go func() { failed <- server.Serve(l) }()
+		go func() {
+			if g.tls != nil {
+				failed <- server.ServeTLS(l, "", "")
+				return
+			}
+			failed <- server.Serve(l)
+		}()
 	}
 	select {
 	case err := <-failed:

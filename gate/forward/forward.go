@@ -2,6 +2,8 @@
 package forward
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -96,6 +98,10 @@ func Clean(h http.Header) {
 }
 
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		reply.Error(w, http.StatusRequestEntityTooLarge, reply.Unsupported, fmt.Sprintf("the request has more than %d bytes", large.Limit))
+		return
+	}
 	if p.Failed != nil {
 		p.Failed(r, err)
 	}

@@ -142,13 +142,23 @@ func (c *Call) Grant(status int) {
 
 // Refuse records that the request is refused, and replies with an error.
 func (c *Call) Refuse(status int, code, message string) {
-	c.decision.Granted, c.decision.Status, c.decision.Reason = false, status, message
-	c.Site.Record(c.decision)
+	c.refused(status, message)
 	if c.silent {
 		c.w.WriteHeader(status)
 		return
 	}
 	reply.Error(c.w, status, code, message)
+}
+
+// RefuseKey records that the request of a proved key is refused. The caller replies.
+func (c *Call) RefuseKey(status int, key ssh.PublicKey, reason string) {
+	c.decision.Key = ssh.FingerprintSHA256(key)
+	c.refused(status, reason)
+}
+
+func (c *Call) refused(status int, reason string) {
+	c.decision.Granted, c.decision.Status, c.decision.Reason = false, status, reason
+	c.Site.Record(c.decision)
 }
 
 // Bearer returns the token of an Authorization field, and false for another scheme and

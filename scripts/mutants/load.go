@@ -35,29 +35,20 @@ type listed struct {
 	GoFiles    []string
 }
 
-// load reads and checks the packages in the named directories of the module.
+// load reads and checks the packages in the named directories, which may be in several
+// modules.
 func load(root string, dirs []string) (map[string]*pkg, error) {
-	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles", "fmt", "os", "sync"} // the latter for switchCode
+	byModule := map[string][]string{}
 	for _, dir := range dirs {
-		args = append(args, "./"+dir)
-	}
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Stderr = root, os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+		module := moduleOf(root, filepath.Join(root, filepath.FromSlash(dir)))
+		byModule[module] = append(byModule[module], filepath.Join(root, filepath.FromSlash(dir)))
 	}
 	exports := map[string]string{}
 	byDir := map[string]listed{}
-	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var l listed
-		if err := d.Decode(&l); err == io.EOF {
-			break
-		} else if err != nil {
+	for module, dirs := range byModule {
+		if err := list(module, dirs, exports, byDir); err != nil {
 			return nil, err
 		}
-		exports[l.ImportPath] = l.Export
-		byDir[l.Dir] = l
 	}
 	fset := token.NewFileSet()
 	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
@@ -70,6 +61,38 @@ func load(root string, dirs []string) (map[string]*pkg, error) {
 		packages[dir] = p
 	}
 	return packages, nil
+}
+
+// moduleOf returns the directory of the module that dir is in: root or one below it.
+func moduleOf(root, dir string) string {
+	for dir != root {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return root
+}
+
+// list adds the packages in dirs, and all that they import, to exports and byDir.
+func list(module string, dirs []string, exports map[string]string, byDir map[string]listed) error {
+	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles", "fmt", "os", "sync"} // the latter for switchCode
+	cmd := exec.Command("go", append(args, dirs...)...)
+	cmd.Dir, cmd.Stderr = module, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var l listed
+		if err := d.Decode(&l); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		exports[l.ImportPath] = l.Export
+		byDir[l.Dir] = l
+	}
 }
 
 func (p *pkg) parse(l listed) error {

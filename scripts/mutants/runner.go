@@ -127,8 +127,8 @@ func (r *runner) checkDisturbed(ctx context.Context, packages []string, tests []
 // goTest returns the command that runs the named tests of a package.
 func (r *runner) goTest(ctx context.Context, dir, pkg string, names []string, flags ...string) *exec.Cmd {
 	args := []string{"test", "-failfast", "-vet=off", "-p=1", "-timeout", (10 * r.timeLimit).String(), "-run", "^(" + strings.Join(names, "|") + ")$"}
-	cmd := r.command(ctx, dir, "go", append(append(args, flags...), "./"+pkg)...)
-	cmd.Dir = r.root
+	cmd := r.command(ctx, dir, "go", append(append(args, flags...), ".")...)
+	cmd.Dir = filepath.Join(r.root, pkg)
 	return cmd
 }
 

@@ -38,8 +38,8 @@ func (r *runner) buildTests(ctx context.Context, g group) ([]testFunc, error) {
 	var tests []testFunc
 	for _, p := range g.packages() {
 		program := filepath.Join(dir, strings.ReplaceAll(p, "/", "-")+".test")
-		build := r.command(ctx, dir, "go", "test", "-c", "-vet=off", "-o", program, "-overlay", overlay, "./"+p)
-		build.Dir = r.root
+		build := r.command(ctx, dir, "go", "test", "-c", "-vet=off", "-o", program, "-overlay", overlay, ".")
+		build.Dir = filepath.Join(r.root, p)
 		if out, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building the mutants of %s: %w\n%s", p, err, out)
 		}

@@ -43,6 +43,10 @@ type Options struct {
 	// Registry answers the requests that pass the gate.
 	Registry http.Handler
 
+	// Ollama answers the requests that pass the gate to an Ollama server; nil means that
+	// there is none.
+	Ollama http.Handler
+
 	// Grants replaces the grants that "countersignd init" writes.
 	Grants string
 
@@ -86,7 +90,13 @@ func Start(t testing.TB, o Options) *Gate {
 	}
 	upstream := httptest.NewServer(g.recorder(o.Registry))
 	t.Cleanup(upstream.Close)
-	g.init(o, l.Addr().String(), upstream.URL)
+	ollama := ""
+	if o.Ollama != nil {
+		server := httptest.NewServer(g.recorder(o.Ollama))
+		t.Cleanup(server.Close)
+		ollama = server.URL
+	}
+	g.init(o, l.Addr().String(), upstream.URL, ollama)
 	log := slog.New(slog.NewTextHandler(g.Messages, nil))
 	nonces := o.Nonces
 	if nonces == nil {
@@ -114,11 +124,11 @@ func (a *anyTime) Take(ctx context.Context, key nonce.Key, _ time.Time) error {
 	return a.Memory.Take(ctx, key, a.Epoch())
 }
 
-func (g *Gate) init(o Options, listen, upstream string) {
+func (g *Gate) init(o Options, listen, upstream, ollama string) {
 	g.t.Helper()
 	keys := backends.New().Mux()
 	_, err := setup.Init(context.Background(), setup.Options{
-		Folder: g.Folder, Listen: listen, Origin: g.Origin, Registry: upstream, Blobs: o.Blobs,
+		Folder: g.Folder, Listen: listen, Origin: g.Origin, Registry: upstream, Ollama: ollama, Blobs: o.Blobs,
 		RootKey: "file:root.key", SigningKey: "file:token.key",
 	}, keys, time.Now())
 	if err != nil {
@@ -151,7 +161,7 @@ func (g *Gate) recorder(next http.Handler) http.Handler {
 	})
 }
 
-// Forwarded returns the requests that reached the registry.
+// Forwarded returns the requests that reached the servers behind the gate.
 func (g *Gate) Forwarded() []*http.Request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
