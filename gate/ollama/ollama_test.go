@@ -282,7 +282,8 @@ func TestStreams(t *testing.T) {
 }
 
 func TestLargeBody(t *testing.T) {
-	g, _, root := start(t, gatetest.Options{Change: func(text string) string { return strings.Replace(text, "body_mb = 64", "body_mb = 1", 1) }})
+	readAll := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	g, _, root := start(t, gatetest.Options{Ollama: readAll, Change: func(text string) string { return strings.Replace(text, "body_mb = 64", "body_mb = 1", 1) }})
 	big := strings.Repeat("x", 1<<20+1)
 	if res := send(t, g, root, "POST", "/api/chat", big); res.StatusCode != 413 {
 		t.Errorf("a large request: %s", res.Status)

@@ -14,20 +14,21 @@ const authorizedText = `# The keys that this gate knows, in the format of OpenSS
 # ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... alice
 `
 
-const grantsText = `# What the owners of the keys may do. Grants only add up. A change is in force within a
-# second. "countersignd explain NAME" tells what somebody may do, and why.
+const grantsText = `# What the owners of the keys may do. Nothing is granted until you remove the "#" before
+# a grant. Grants only add up. A change is in force within a second. "countersignd explain
+# NAME" tells what somebody may do, and why.
 
-# Everyone with an enrolled key owns the repositories below users/NAME.
-[[grant]]
-names = ["*"]
-repositories = ["users/${name}/*"]
-actions = ["pull", "push", "delete"]
+# Everyone with an enrolled key has the repositories below users/NAME.
+# [[grant]]
+# names = ["*"]
+# repositories = ["users/${name}/*"]
+# actions = ["pull", "push", "delete"]
 
 # Everyone with an enrolled key may pull shared models and images.
-[[grant]]
-names = ["*"]
-repositories = ["library/*"]
-actions = ["pull"]
+# [[grant]]
+# names = ["*"]
+# repositories = ["library/*"]
+# actions = ["pull"]
 
 # Clients without a key may pull what is public.
 # [[grant]]

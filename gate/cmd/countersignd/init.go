@@ -18,9 +18,9 @@ func (a *app) initCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a configuration with comments, a root certificate and a signing key",
-		Long: `Write a configuration with comments, an empty authorized_keys, grants to begin with, a
-root certificate and a signing key, into the folder of the configuration file. Nothing
-is replaced.`,
+		Long: `Write a configuration with comments, an empty authorized_keys, examples of grants, a root
+certificate and a signing key, into the folder of the configuration file. Nothing is
+replaced.`,
 		Example: `  countersignd init --origin https://registry.example.com --registry http://127.0.0.1:5000
   countersignd init --config ./gate/countersignd.toml --origin http://127.0.0.1:8080 --ollama http://127.0.0.1:11434`,
 		Args: cobra.NoArgs,
@@ -82,7 +82,7 @@ func (a *app) printNextSteps(o setup.Options, origin challenge.Origin) {
 Next:
 1. Add a line for each key to %s.
    "countersign key show" prints such a line. Write the name of the key's owner at its end.
-2. Read %s: it tells what they may do.
+2. Write into %s what they may do: nothing is granted yet.
 `, path(setup.AuthorizedFile), path(setup.GrantsFile))
 	step := 3
 	if o.Registry != "" {

@@ -99,7 +99,7 @@ Start with "countersignd init". Exit codes: 0 done, 1 failed, 2 called wrongly.`
 		config = defaultConfig
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", config, "the configuration `FILE`; "+configVariable+" sets it too")
-	root.AddCommand(a.initCmd(), a.checkCmd(), a.serveCmd(), a.keysCmd(), a.explainCmd(), a.rotateCmd())
+	root.AddCommand(a.initCmd(), a.checkCmd(), a.serveCmd(), a.approveCmd(), a.keysCmd(), a.explainCmd(), a.rotateCmd())
 	return root
 }
 

@@ -47,7 +47,7 @@ type Options struct {
 	// there is none.
 	Ollama http.Handler
 
-	// Grants replaces the grants that "countersignd init" writes.
+	// Grants are the grants; "" means DefaultGrants.
 	Grants string
 
 	// Change changes the text of the configuration.
@@ -56,6 +56,19 @@ type Options struct {
 	// Nonces is the store of used requests; nil means one whose epoch is long ago.
 	Nonces nonce.Store
 }
+
+// DefaultGrants let everyone use the repositories below users/NAME, and pull those
+// below library.
+const DefaultGrants = `
+[[grant]]
+names = ["*"]
+repositories = ["users/${name}/*"]
+actions = ["pull", "push", "delete"]
+[[grant]]
+names = ["*"]
+repositories = ["library/*"]
+actions = ["pull"]
+`
 
 // A Gate is a gate of a test.
 type Gate struct {
@@ -134,9 +147,7 @@ func (g *Gate) init(o Options, listen, upstream, ollama string) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if o.Grants != "" {
-		g.Write(setup.GrantsFile, o.Grants)
-	}
+	g.Write(setup.GrantsFile, cmp.Or(o.Grants, DefaultGrants))
 	path := filepath.Join(g.Folder, setup.ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
