@@ -33,9 +33,11 @@ import (
 	"github.com/countersign/countersign/gate/front"
 	"github.com/countersign/countersign/gate/grants"
 	"github.com/countersign/countersign/gate/limit"
+	"github.com/countersign/countersign/gate/metrics"
 	"github.com/countersign/countersign/gate/nonce"
 	"github.com/countersign/countersign/gate/ollama"
 	"github.com/countersign/countersign/gate/pubkey"
+	"github.com/countersign/countersign/gate/redisnonce"
 	"github.com/countersign/countersign/gate/registry"
 	"github.com/countersign/countersign/gate/reply"
 	"github.com/countersign/countersign/gate/signin"
@@ -59,7 +61,7 @@ type Gate struct {
 	config    *config.Config
 	log       *slog.Logger
 	audit     *audit.Log
-	observe   []func(audit.Decision)
+	metrics   *metrics.Metrics
 	keys      *authkeys.Store
 	nonces    nonce.Store
 	limits    *site.Limits
@@ -113,6 +115,7 @@ func New(c *config.Config, o Options) (*Gate, error) {
 		return nil, err
 	}
 	g.files = g.keys.Files()
+	g.metrics = g.newMetrics()
 	g.reportKeys()
 	if g.nonces = o.Nonces; g.nonces == nil {
 		if g.nonces, err = g.openNonces(); err != nil {
@@ -135,6 +138,9 @@ func New(c *config.Config, o Options) (*Gate, error) {
 }
 
 func (g *Gate) openNonces() (nonce.Store, error) {
+	if r := g.config.Replay; r.Redis != "" {
+		return redisnonce.Open(r.Redis, r.RedisPassword, r.Past, r.Future)
+	}
 	return nonce.NewMemory(g.config.Replay.Past, g.config.Replay.Future), nil
 }
 
@@ -254,9 +260,7 @@ func serveRoot(w http.ResponseWriter) {
 }
 
 func (g *Gate) record(d audit.Decision) {
-	for _, f := range g.observe {
-		f(d)
-	}
+	g.metrics.Observe(d)
 	if err := g.audit.Write(d); err != nil {
 		g.log.Error("the audit log cannot be written", "error", err)
 	}
@@ -329,26 +333,39 @@ func (g *Gate) reportKeys() {
 // and gives those that run the time of the configuration to end.
 func (g *Gate) Serve(ctx context.Context, listeners ...net.Listener) error {
 	g.awaitEpoch(ctx)
-	server := &http.Server{
-		Handler:                      g.front,
+	server := g.server(g.front)
+	if g.tls != nil {
+		server.TLSConfig = g.tls.Config()
+	}
+	return g.run(ctx, server, listeners, func(l net.Listener) error {
+		if g.tls != nil {
+			return server.ServeTLS(l, "", "")
+		}
+		return server.Serve(l)
+	})
+}
+
+// ServeAdmin answers the operator's own machines on a listener until ctx ends.
+func (g *Gate) ServeAdmin(ctx context.Context, l net.Listener) error {
+	server := g.server(g.AdminHandler())
+	return g.run(ctx, server, []net.Listener{l}, server.Serve)
+}
+
+func (g *Gate) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:                      h,
 		ReadHeaderTimeout:            headerTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
+}
+
+func (g *Gate) run(ctx context.Context, server *http.Server, listeners []net.Listener, serve func(net.Listener) error) error {
 	failed := make(chan error, len(listeners))
-	if g.tls != nil {
-		server.TLSConfig = g.tls.Config()
-	}
 	for _, l := range listeners {
-		go func() {
-			if g.tls != nil {
-				failed <- server.ServeTLS(l, "", "")
-				return
-			}
-			failed <- server.Serve(l)
-		}()
+		go func() { failed <- serve(l) }()
 	}
 	select {
 	case err := <-failed:

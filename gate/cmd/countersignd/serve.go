@@ -49,12 +49,26 @@ func (a *app) serve(ctx context.Context) error {
 		listeners = append(listeners, l)
 		log.Info("listening", "address", l.Addr().String())
 	}
+	var admin net.Listener
+	if c.Admin != "" {
+		if admin, err = net.Listen("tcp", c.Admin); err != nil {
+			return errors.Join(err, closeAll(listeners))
+		}
+		log.Info("listening for the operator", "address", admin.Addr().String())
+	}
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)
 	defer signal.Stop(again)
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { g.Watch(ctx, again) })
+	if admin != nil {
+		tasks.Go(func() {
+			if err := g.ServeAdmin(ctx, admin); err != nil {
+				log.Error("the address for the operator does not answer any more", "error", err)
+			}
+		})
+	}
 	defer tasks.Wait()
 	defer cancel()
 	if err := g.Serve(ctx, listeners...); err != nil {
