@@ -19,9 +19,6 @@ import (
 // maxReference is the length of the longest reference, a path on Linux.
 const maxReference = 4096
 
-// maxFile is the size of the largest configuration file.
-const maxFile = 1 << 20
-
 // Load reads the configuration file at path. Its errors are those of package os and
 // of [Parse].
 func Load(path string) (*Config, error) {

@@ -94,11 +94,10 @@ var (
 
 type point struct{ x, y *big.Int }
 
-func number(s string) *big.Int        { n, _ := new(big.Int).SetString(s, 10); return n }
-func mod(a *big.Int) *big.Int         { return new(big.Int).Mod(a, prime) }
-func mul(a, b *big.Int) *big.Int      { return mod(new(big.Int).Mul(a, b)) }
-func inverse(a *big.Int) *big.Int     { return new(big.Int).ModInverse(a, prime) }
-func (p *point) equals(q *point) bool { return p.x.Cmp(q.x) == 0 && p.y.Cmp(q.y) == 0 }
+func number(s string) *big.Int    { n, _ := new(big.Int).SetString(s, 10); return n }
+func mod(a *big.Int) *big.Int     { return new(big.Int).Mod(a, prime) }
+func mul(a, b *big.Int) *big.Int  { return mod(new(big.Int).Mul(a, b)) }
+func inverse(a *big.Int) *big.Int { return new(big.Int).ModInverse(a, prime) }
 
 func (p *point) add(q *point) *point {
 	one := big.NewInt(1)
