@@ -12,11 +12,15 @@ BUILDFLAGS  ?= -trimpath
 PREFIX      ?= /usr/local
 SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -not -path './gate/*' -o -path './docs/*.md')
 
-.PHONY: all build install uninstall test check cross windows fuzz demo man bench bench-test gate-test mutants
+.PHONY: all build install uninstall test test-all check cross windows fuzz demo man bench bench-test gate-test mutants
 
 all: test
 
+# Without the slow tests (-short), most of which kill or race processes many times.
 test: check
+	go run ./scripts/gotest $(RACE) -short -timeout 30m ./...
+
+test-all: check
 	go run ./scripts/gotest $(RACE) -timeout 30m ./...
 
 check:
@@ -31,7 +35,7 @@ cross:
 
 # The Windows build's own tests, in Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32).
 windows:
-	scripts/wine/test ./backends/keyring ./backends/file
+	scripts/wine/test ./backends/keyring ./backends/file ./internal/access
 
 # Counted, since Go 1.26 may fail a run that a clock ends as if the target had
 # been slow (golang/go#75804).

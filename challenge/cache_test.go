@@ -34,13 +34,14 @@ func testToken(scope string, from time.Time, lifetime time.Duration) Token {
 
 func TestCacheIsLimited(t *testing.T) {
 	c, now := newTestCache(5)
+	pub := publicKey(t)
 	for i := range 10_000 {
 		c.putToken(testToken(strconv.Itoa(i%7), *now, time.Hour))
 		origin := httpsOrigin(strconv.Itoa(i) + ".example")
 		r := resourceOf(origin, &http.Request{URL: &url.URL{Path: "/v2/a/manifests/latest"}})
 		c.putTokenRequest(r, (tokenRequest{registry: origin}).withScope("repository:a:pull"))
 		c.tokenRequest(resource{origin: origin, repository: "b", actions: "pull"})
-		c.swapKey(origin, publicKey(t))
+		c.swapKey(origin, pub)
 		if c.bytes > c.limit || c.used.Len() != len(c.entries) || len(c.expiring) > len(c.entries) {
 			t.Fatalf("%d bytes of %d in %d entries, %d by use, %d by expiry", c.bytes, c.limit, len(c.entries), c.used.Len(), len(c.expiring))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 )
@@ -26,27 +27,52 @@ type loopback struct {
 
 // route returns the transport for requests to o, which is base for almost all
 // origins. The error is ErrRealm if o is to be this machine and base may reach another
-// machine: then no token and no signature may be in the request.
+// machine, under the name or through a proxy: then no token and no signature may be in
+// the request.
 func (l *loopback) route(base http.RoundTripper, o Origin) (http.RoundTripper, error) {
 	if chooser, ok := base.(interface {
 		TransportFor(o Origin) http.RoundTripper
 	}); ok {
 		base = chooser.TransportFor(o)
 	}
-	if o.scheme != "http" || !o.isLocalName() {
+	if o.scheme != "http" {
 		return base, nil
 	}
 	t, ok := base.(*http.Transport)
+	if !o.isLocalName() {
+		if ok && o.isLoopback() {
+			return base, checkProxy(t, o)
+		}
+		return base, nil
+	}
 	if !ok || base != http.DefaultTransport && t != l.own && connectsItself(t) {
 		return base, refuseLocalName(o, "a transport of the program's own")
 	}
-	if t.Proxy != nil {
-		proxy, err := t.Proxy(&http.Request{Method: http.MethodGet, URL: o.URL(), Header: http.Header{}})
-		if proxy != nil || err != nil {
-			return base, refuseLocalName(o, "a proxy")
-		}
+	if proxy, err := proxyOf(t, o); proxy != nil || err != nil {
+		return base, refuseLocalName(o, "a proxy")
 	}
 	return l.directly(t), nil
+}
+
+// checkProxy returns ErrRealm if t sends requests to o, a loopback address, through a
+// proxy on another machine, where the address is that of the other machine.
+func checkProxy(t *http.Transport, o Origin) error {
+	proxy, err := proxyOf(t, o)
+	if proxy == nil || err != nil {
+		return nil // without a proxy there is no request
+	}
+	if via, err := OriginOf(&url.URL{Scheme: "http", Host: proxy.Host}); err == nil && via.isLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%w: plain http to %s through a proxy on another machine, where this is the address of that machine: use no proxy for it", ErrRealm, o)
+}
+
+// proxyOf returns the proxy of t for requests to o, or nil.
+func proxyOf(t *http.Transport, o Origin) (*url.URL, error) {
+	if t.Proxy == nil {
+		return nil, nil
+	}
+	return t.Proxy(&http.Request{Method: http.MethodGet, URL: o.URL(), Header: http.Header{}})
 }
 
 // connectsItself reports whether the program has put its own code for connections into t.

@@ -213,6 +213,40 @@ func TestPlainHTTPToLocalRealmIsRefusedThroughOthers(t *testing.T) {
 	}
 }
 
+// A proxy on another machine would send the request to itself.
+func TestPlainHTTPToLoopbackAddressesIsRefusedThroughAForeignProxy(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "::1"} {
+		for proxy, want := range map[string]error{
+			"http://192.0.2.1:3128":        challenge.ErrRealm,
+			"https://proxy.example":        challenge.ErrRealm,
+			"socks5://[2001:db8::1]:1080":  challenge.ErrRealm,
+			"http://me:pass@127.0.0.2:808": nil,
+			"http://localhost:3128":        nil,
+		} {
+			r := startLocal(t, address, address)
+			u, err := url.Parse(proxy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := &http.Transport{Proxy: http.ProxyURL(u), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				if u.Scheme != "http" {
+					return nil, errors.New("the test has only a proxy for http")
+				}
+				return new(net.Dialer).DialContext(ctx, network, r.Listener.Addr().String())
+			}}
+			for kind, transport := range r.clients(t, base) {
+				err := get(t, transport, r.origin.String()+"/v2/")
+				if want == nil && err != nil || want != nil && u.Scheme == "http" && !errors.Is(err, want) {
+					t.Errorf("%s: %s through %s: got error %v, want %v", kind, address, proxy, err, want)
+				}
+			}
+			if sent := r.secrets.Load() + r.signatures.Load(); want != nil && sent != 0 {
+				t.Errorf("%s through %s: %d signatures, %d requests with a secret, want none", address, proxy, r.signatures.Load(), r.secrets.Load())
+			}
+		}
+	}
+}
+
 // Literal loopback addresses need no name, and https proves who answers.
 func TestPlainHTTPToLoopbackAddressesThroughOthers(t *testing.T) {
 	r := startLocal(t, "127.0.0.1", "127.0.0.1")

@@ -35,9 +35,8 @@ type Param struct {
 // Get returns the value of the parameter of that name, in any case, or "" if
 // there is none.
 func (c Challenge) Get(name string) string {
-	name = strings.ToLower(name)
 	for _, p := range c.Params {
-		if p.Name == name {
+		if strings.EqualFold(p.Name, name) {
 			return p.Value
 		}
 	}
@@ -283,7 +282,7 @@ func (s *scanner) token68() string {
 func (s *scanner) token() string {
 	start := s.pos
 	s.skip(tchar)
-	return strings.ToLower(s.line[start:s.pos])
+	return lowerASCII(s.line[start:s.pos])
 }
 
 // elementEnds skips white space and reports whether a list element ends there.

@@ -228,15 +228,17 @@ func (o Origin) isUpgradedTo(to Origin) bool {
 // lowerASCII leaves other letters as they are: the lower case of some of them is
 // an ASCII letter, and the result would name another host.
 func lowerASCII(s string) string {
-	isUpper := func(r rune) bool { return 'A' <= r && r <= 'Z' }
-	if !strings.ContainsFunc(s, isUpper) {
-		return s
-	}
-	b := []byte(s)
-	for i := range b {
-		if isUpper(rune(b[i])) {
-			b[i] += 'a' - 'A'
+	isUpper := func(c byte) bool { return 'A' <= c && c <= 'Z' }
+	for i := range len(s) {
+		if isUpper(s[i]) {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if isUpper(b[i]) {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
 		}
 	}
-	return string(b)
+	return s
 }

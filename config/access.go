@@ -6,5 +6,5 @@ import "github.com/countersign/countersign/internal/access"
 // than the current one and root can change the configuration file at path, or put
 // another file in its place: the file decides which key signs for which registry.
 // It looks at the file, every directory above it and every symbolic link on the
-// way. On Windows it checks nothing: a profile belongs to its user there.
+// way. On Windows SYSTEM, the administrators and the installer of Windows may do so, too.
 func CheckAccess(path string) error { return access.CheckWriters("configuration file", path) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -51,6 +52,7 @@ func (a *app) configPath() error {
 func (a *app) checkConfig(ctx context.Context, args []string) error {
 	c, err := a.readConfig(ctx, args)
 	if err != nil {
+		a.warnOfConfigFile(cmp.Or(strings.Join(args, ""), config.Path())) // a mistake can be another user's
 		return err
 	}
 	if c.File() == "" {
@@ -74,11 +76,11 @@ func (a *app) readConfig(ctx context.Context, args []string) (*config.Config, er
 	return signer.Await(ctx, func() (*config.Config, error) { return config.ReadFile(args[0]) })
 }
 
-// warnOfWriters tells the user that others can decide which key signs for which
-// registry.
-func (a *app) warnOfWriters(c *config.Config) {
-	if c.File() != "" {
-		a.warnOf(config.CheckAccess(c.File()))
+// warnOfConfigFile tells the user that others can decide which key signs for which
+// registry. The path is "" if there is no file.
+func (a *app) warnOfConfigFile(path string) {
+	if path != "" {
+		a.warnOf(config.CheckAccess(path))
 	}
 }
 

@@ -64,6 +64,7 @@ func takeVaultToken() func() string {
 // person at the terminal, if there is one.
 func (a *app) load() (*config.Config, backends.Set, error) {
 	if a.session.err != nil {
+		a.warnOfConfigFile(config.Path())
 		return nil, backends.Set{}, a.session.err
 	}
 	keys := a.session.config.Backends()
@@ -75,7 +76,7 @@ func (a *app) load() (*config.Config, backends.Set, error) {
 	keys.File.Passphrase = a.filePassphrase(keys.File.Passphrase)
 	keys.Vault.Token = a.session.vaultToken
 	keys.Plugin.Passphrase = a.passphrase()
-	a.warnOfWriters(a.session.config)
+	a.warnOfConfigFile(a.session.config.File())
 	return a.session.config, keys, nil
 }
 

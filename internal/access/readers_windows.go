@@ -28,7 +28,9 @@ func CheckReaders(kind, path string, _ fs.FileInfo) error {
 	if err != nil || !mine {
 		return err
 	}
-	other, err := findOther(me, descriptor)
+	const use = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA |
+		windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_READ | windows.GENERIC_WRITE | windows.GENERIC_ALL
+	other, err := findOther(descriptor, use, func(sid *windows.SID) bool { return trusted(me, sid) })
 	if err != nil || other == "" {
 		return err
 	}
@@ -58,10 +60,9 @@ func owns(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (bool, error
 	return windows.Token(0).IsMember(owner)
 }
 
-// findOther returns the SID of another user or group with access, or "".
-func findOther(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (string, error) {
-	const use = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA |
-		windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_READ | windows.GENERIC_WRITE | windows.GENERIC_ALL
+// findOther returns the SID of a user or group that has one of the rights and is not
+// trusted, or "".
+func findOther(descriptor *windows.SECURITY_DESCRIPTOR, rights windows.ACCESS_MASK, trusts func(*windows.SID) bool) (string, error) {
 	dacl, _, err := descriptor.DACL()
 	if err != nil {
 		return "", err
@@ -76,7 +77,7 @@ func findOther(me *windows.SID, descriptor *windows.SECURITY_DESCRIPTOR) (string
 		}
 		sid := (*windows.SID)(unsafe.Pointer(&ace.SidStart))
 		allows := ace.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE && ace.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0
-		if allows && ace.Mask&use != 0 && !trusted(me, sid) {
+		if allows && ace.Mask&rights != 0 && !trusts(sid) {
 			return sid.String(), nil
 		}
 	}

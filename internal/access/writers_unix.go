@@ -41,8 +41,6 @@ func CheckWriters(kind, path string) error {
 	return w.follow(start)
 }
 
-const useCopy = "use a copy in a directory of your own, in which only you can write"
-
 // A walk follows a path from the root as the system does, one entry at a time.
 type walk struct {
 	kind, file string // for errors: "key file" and "key file /path"

@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"context"
+	"errors"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/signer"
 )
 
 // A configurationCheck looks for mistakes in the configuration, and for other
@@ -12,7 +14,13 @@ type configurationCheck struct{ m *Machine }
 
 func (c configurationCheck) Subject() Subject { return Subject{Check: "configuration"} }
 
-func (c configurationCheck) Run(context.Context) []Finding { return []Finding{c.run()} }
+func (c configurationCheck) Run(context.Context) []Finding {
+	found := []Finding{c.run()}
+	if err := config.CheckAccess(config.Path()); c.m.ConfigErr != nil && errors.Is(err, signer.ErrInsecure) {
+		found = append(found, c.Subject().failed(Problem, err))
+	}
+	return found
+}
 
 func (c configurationCheck) run() Finding {
 	s, loaded := c.Subject(), c.m.Config

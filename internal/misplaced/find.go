@@ -1,6 +1,9 @@
 package misplaced
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // minLong is the least length of a line that may belong to a key without its BEGIN
 // line. The lines of PEM have 64 or 70 characters.
@@ -13,9 +16,12 @@ func find(text string) []string {
 	inPEM := strings.Contains(text, "PRIVATE KEY")
 	var keys []string
 	for _, run := range strings.FieldsFunc(text, func(r rune) bool { return !isBase64(r) }) {
-		keys = append(keys, findInRun(run)...)
-		for _, part := range strings.Split(run, "=") {
+		for part := range strings.SplitSeq(run, "=") {
+			keys = append(keys, findHex(part)...)
 			isPublic := strings.HasPrefix(part, "AAAA") // the wire format of SSH begins with a length
+			if !isPublic {
+				keys = append(keys, findSeeds(part)...)
+			}
 			if inPEM && len(part) >= fragment || len(part) >= minLong && !isPublic && isRandom(part) {
 				keys = append(keys, part)
 			}
@@ -24,28 +30,54 @@ func find(text string) []string {
 	return withoutDigests(text, keys)
 }
 
-// findInRun finds seeds in a run of characters of base64. The run may be longer than
-// the seed: flags, paths and URLs consist of such characters, too.
-func findInRun(run string) []string {
+// maxGlued is the number of letters and digits that may be glued to a seed, on one side
+// of it, as in "env:x" + seed. It is less than the rest of a digest in hex.
+const maxGlued = 16
+
+// findHex finds seeds in hex.
+func findHex(part string) []string {
 	var keys []string
-	for _, part := range strings.FieldsFunc(run, func(r rune) bool { return !isHex(r) }) {
-		if len(part) >= 64 {
-			keys = append(keys, part)
+	for _, digits := range strings.FieldsFunc(part, func(r rune) bool { return !isHex(r) }) {
+		if len(digits) >= 64 {
+			keys = append(keys, digits)
 		}
 	}
-	for i := range run {
-		isFlag := i > 1 && run[i-2] == '-' // one letter with its value, as in -oFILE
-		if i > 0 && isAlphanumeric(run[i-1]) && !isFlag {
-			continue
-		}
+	return keys
+}
+
+// findSeeds finds seeds in base64. The part may be longer than the seed: flags, paths
+// and URLs consist of the characters of base64, too.
+func findSeeds(part string) []string {
+	var keys []string
+	for i := range part {
 		for _, size := range []int{43, 86} { // of 32 and 64 bytes, without padding
 			end := i + size
-			if end <= len(run) && (end == len(run) || !isAlphanumeric(run[end])) && isRandom(run[i:end]) {
-				keys = append(keys, run[i:end])
+			if end <= len(part) && isSeparate(part, i, end) && isRandom(part[i:end]) && !hasDigest(part[i:end]) {
+				keys = append(keys, part[i:end])
 			}
 		}
 	}
 	return keys
+}
+
+// hasDigest reports whether s has so many digits in hex in a row as base64 of random
+// bytes never has.
+func hasDigest(s string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(s, func(r rune) bool { return !isHex(r) }), func(digits string) bool { return len(digits) >= 32 })
+}
+
+// isSeparate reports whether part[start:end] begins and ends where a word does, or has
+// at most maxGlued letters and digits more on one side.
+func isSeparate(part string, start, end int) bool {
+	before, after := start, end
+	for before > 0 && isAlphanumeric(part[before-1]) {
+		before--
+	}
+	for after < len(part) && isAlphanumeric(part[after]) {
+		after++
+	}
+	before, after = start-before, after-end
+	return min(before, after) == 0 && max(before, after) <= maxGlued
 }
 
 // withoutDigests leaves out the fingerprints of public keys and the names of

@@ -57,7 +57,7 @@ func shows(text, key string) bool {
 func TestFilter(t *testing.T) {
 	for range 10 {
 		for name, key := range forms(t) {
-			for _, around := range []string{"KEY", "env:KEY", "https://KEY/v2/", "https://h/v2/KEY/x?KEY", "--key=KEY", "-oKEY", "user:KEY@host", "file:~/KEY"} {
+			for _, around := range []string{"KEY", "env:KEY", "https://KEY/v2/", "https://h/v2/KEY/x?KEY", "--key=KEY", "-oKEY", "user:KEY@host", "file:~/KEY", "env:xKEY", "KEYx", "env:OLLAMAKEY", "keyring:KEYandmore"} {
 				arg := strings.ReplaceAll(around, "KEY", key)
 				f := misplaced.NewFilter("get", arg)
 				for _, message := range []string{
