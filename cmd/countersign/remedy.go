@@ -24,6 +24,8 @@ func (a *app) remedy(err error) string {
 	switch {
 	case isMissing && (missing.Op == "delete" || missing.Op == "rotate"):
 		do = "see which keys there are: countersign key list"
+	case isMissing && missing.Op == "import":
+		do = "check the path of the file"
 	case isMissing && strings.HasPrefix(missing.Ref, "file:"):
 		do = actionToMake(missing.Ref) // package file knows no command
 	case do != "":

@@ -22,9 +22,10 @@ func subcommand(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Lookup(args[0]) != nil {
 		return fmt.Errorf("%w: did you mean --%s?", err, args[0])
 	}
-	similar := cmd.SuggestionsFor(args[0])
-	slices.Sort(similar)
-	similar = slices.Compact(similar) // a name may be near and in SuggestFor
+	similar := calledSo(cmd, args[0])
+	if len(similar) == 0 {
+		similar = cmd.SuggestionsFor(args[0])
+	}
 	if len(similar) == 0 {
 		similar = commandsCalled(cmd.Root(), args[0])
 	}
@@ -32,6 +33,17 @@ func subcommand(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%w: did you mean %s?", err, strings.Join(similar, " or "))
 	}
 	return err
+}
+
+// calledSo returns the subcommands of cmd that other programs call name.
+func calledSo(cmd *cobra.Command, name string) []string {
+	var found []string
+	for _, sub := range cmd.Commands() {
+		if slices.Contains(sub.SuggestFor, strings.ToLower(name)) {
+			found = append(found, sub.Name())
+		}
+	}
+	return found
 }
 
 // commandsCalled returns the commands below cmd, with their parents, that have the name
@@ -88,6 +100,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	err = fmt.Errorf("unknown flag: --%s", shorten(name))
 	if short := unknown.GetSpecifiedShortnames(); short != "" {
 		err = fmt.Errorf("unknown shorthand flag: %q in -%s", name[0], shorten(short))
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == name {
+			return fmt.Errorf("%w: did you mean %s?", err, sub.CommandPath())
+		}
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

@@ -3,9 +3,11 @@ package spelling
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -24,11 +26,20 @@ func Scheme(err error, ref string) string {
 	}))
 }
 
-// WithSchemeHint returns err with a hint if [Scheme] finds a known scheme.
+// WithSchemeHint returns err with a hint if [Scheme] finds a known scheme, or if ref is
+// the path of a file without a scheme.
 func WithSchemeHint(err error, ref string) error {
-	meant := Scheme(err, ref)
-	if meant == "" {
-		return err
+	if meant := Scheme(err, ref); meant != "" {
+		return signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("did you mean %q?", meant+":")})
 	}
-	return signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("did you mean %q?", meant+":")})
+	if _, other := errors.AsType[*signer.SchemeError](err); !other && errors.Is(err, signer.ErrName) && isFile(ref) {
+		return signer.WithHint(err, signer.Hint{Do: "did you mean " + printable.Quote("file:"+ref) + "?"})
+	}
+	return err
+}
+
+// isFile reports whether ref is the path of a file. Then it is no key in a wrong place.
+func isFile(ref string) bool {
+	info, err := os.Stat(ref)
+	return err == nil && info.Mode().IsRegular()
 }
