@@ -78,7 +78,8 @@ func Load() (*Config, error) {
 	case !named && keyfile.IsMissing(err):
 		return &Config{}, nil
 	case named:
-		return nil, fmt.Errorf("configuration file named by %s: %w", variable, err)
+		err = fmt.Errorf("configuration file named by %s: %w", variable, err)
+		return nil, signer.WithHint(err, signer.Hint{Do: "correct that variable, or unset it"})
 	}
 	err = fmt.Errorf("configuration file: %w", err)
 	return nil, signer.WithHint(err, signer.Hint{Do: fmt.Sprintf("make it readable, or set %s to another file (%s for none)", variable, os.DevNull)})

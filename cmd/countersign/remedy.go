@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/countersign/countersign/challenge"
@@ -49,11 +50,22 @@ func actionToMake(ref string) string {
 // actionToMakeFirst tells how to make the first of the missing keys whose store works.
 func actionToMakeFirst(missing []signer.PassedOver) string {
 	for _, m := range missing {
-		if errors.Is(m.Err, signer.ErrNotFound) && canGenerate(m.Ref) {
+		if errors.Is(m.Err, signer.ErrNotFound) && canGenerate(m.Ref) && (hasHome() || !strings.HasPrefix(m.Ref, "file:~")) {
 			return "make one: countersign key generate " + quoteRef(m.Ref)
 		}
 	}
 	return "put one into the variable OLLAMA_KEY; see: countersign help headless"
+}
+
+// hasHome reports whether there is a home directory. Services may have /dev/null or
+// a missing directory in its place.
+func hasHome() bool {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(home)
+	return err == nil && info.IsDir()
 }
 
 // canGenerate reports whether the command can make the key ref.
