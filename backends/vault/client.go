@@ -33,9 +33,13 @@ type client struct {
 	base      *url.URL
 	namespace string
 	mount     string
-	http      *http.Client
 	source    source
 	now       func() time.Time
+
+	// Functions hide the http.Client from code that prints a Backend or a Signer: its
+	// goroutines change it at any time, and its buffers hold tokens.
+	do                   func(*http.Request) (*http.Response, error)
+	closeIdleConnections func()
 
 	generating turn
 	tokens     turn   // guards token
@@ -59,16 +63,20 @@ func (b *Backend) newClient() (*client, error) {
 	if clock == nil {
 		clock = func() time.Time { return time.Now().Round(0) } // the wall clock goes on while the machine sleeps
 	}
+	httpClient := &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &client{
 		base:      base,
 		namespace: cmp.Or(b.Namespace, variable("NAMESPACE")),
 		mount:     strings.Trim(cmp.Or(b.Mount, "transit"), "/"),
-		http: &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		source:     source,
-		now:        clock,
+		source:    source,
+		now:       clock,
+
+		do:                   httpClient.Do,
+		closeIdleConnections: httpClient.CloseIdleConnections,
+
 		generating: newTurn(),
 		tokens:     newTurn(),
 	}, nil
@@ -150,7 +158,7 @@ func (c *client) send(ctx context.Context, t *token, method, path string, body a
 		req.Header.Set("X-Vault-Token", t.secret())
 		secrets = append(secrets, t.secret())
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
@@ -239,7 +247,7 @@ func (c *client) refusal(ctx context.Context, r *response) error {
 		return signer.WithHint(fmt.Errorf("%w, a redirect to %s, and the token is not sent to another address", err, printable.Text(r.to)),
 			signer.Hint{Do: "if that is the right server, make it the address: address in the section [vault] of the configuration, or VAULT_ADDR"})
 	case r.status == http.StatusNotFound && !r.isAbsence():
-		return signer.WithHint(err, signer.Hint{Do: "check the address, the mount and the namespace in the section [vault] of the configuration"})
+		return signer.WithHint(err, signer.Hint{Do: "check the address, the mount and the namespace in the section [vault] of the configuration; vault secrets enable transit adds the engine"})
 	}
 	return err
 }

@@ -214,7 +214,7 @@ func (b *Backend) CloseIdleConnections() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.client != nil {
-		b.client.http.CloseIdleConnections()
+		b.client.closeIdleConnections()
 	}
 }
 
