@@ -76,22 +76,9 @@ func (t Tried) String() string {
 // configuration only, whichever backend b is. It prints as its reference and where that
 // is written, so that errors of package challenge tell both.
 func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Explanation, error) {
-	e := Explanation{Registry: c.Registry, Tried: []Tried{}}
-	try := signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
-		s, err := b.Open(ctx, ref)
-		err = spelling.WithSchemeHint(err, ref)
-		e.Tried = append(e.Tried, tried(c.Candidates[len(e.Tried)], err))
-		return s, err
-	})
-	s, err := c.open(ctx, try)
+	s, e, err := c.try(ctx, b)
 	if err != nil {
-		if last := len(e.Tried) - 1; last >= 0 && (c.Binding || !errors.Is(err, signer.ErrNotFound)) {
-			e.Tried[last].Outcome = Failed
-		}
-		if e.Order = c.order(); e.Order != "" {
-			err = fmt.Errorf("%w (%s)", err, e.Order)
-		}
-		return nil, e, c.withHint(err)
+		return nil, e, err
 	}
 	e.Fingerprint = ssh.FingerprintSHA256(s.PublicKey())
 	e.PublicKey = signer.AuthorizedKey(s.PublicKey())
@@ -101,6 +88,37 @@ func (c Choice) Open(ctx context.Context, b signer.Backend) (signer.Signer, Expl
 		s = c.config.limit(taken, s)
 	}
 	return &chosen{s, e.Tried[len(e.Tried)-1].String()}, e, nil
+}
+
+// Probe tells which candidate Open would open, and opens none. It calls probe with the
+// references in their order; probe returns the error of an Open that may ask nobody, or
+// nil ([signer.Prober]). The explanation has no fingerprint. Errors are those of Open.
+func (c Choice) Probe(ctx context.Context, probe func(ctx context.Context, ref string) error) (Explanation, error) {
+	_, e, err := c.try(ctx, signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
+		return nil, signer.Wrap("open", ref, probe(ctx, ref))
+	}))
+	return e, err
+}
+
+// try opens the first candidate that is there and explains the choice without the key.
+func (c Choice) try(ctx context.Context, b signer.Backend) (signer.Signer, Explanation, error) {
+	e := Explanation{Registry: c.Registry, Tried: []Tried{}}
+	s, err := c.open(ctx, signer.OpenFunc(func(ctx context.Context, ref string) (signer.Signer, error) {
+		s, err := b.Open(ctx, ref)
+		err = spelling.WithSchemeHint(err, ref)
+		e.Tried = append(e.Tried, tried(c.Candidates[len(e.Tried)], err))
+		return s, err
+	}))
+	if err == nil {
+		return s, e, nil
+	}
+	if last := len(e.Tried) - 1; last >= 0 && (c.Binding || !errors.Is(err, signer.ErrNotFound)) {
+		e.Tried[last].Outcome = Failed
+	}
+	if e.Order = c.order(); e.Order != "" {
+		err = fmt.Errorf("%w (%s)", err, e.Order)
+	}
+	return nil, e, c.withHint(err)
 }
 
 func (c Choice) open(ctx context.Context, b signer.Backend) (signer.Signer, error) {
@@ -162,6 +180,9 @@ func (c *chosen) String() string { return c.why }
 
 // Stale implements [signer.Staler].
 func (c *chosen) Stale() bool { return signer.IsStale(c.Signer) }
+
+// Locked implements [signer.Locker].
+func (c *chosen) Locked() bool { return signer.IsLocked(c.Signer) }
 
 func (c *chosen) Algorithms() []string { return signer.Algorithms(c.Signer) }
 

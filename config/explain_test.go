@@ -243,3 +243,32 @@ func TestChosenAlgorithms(t *testing.T) {
 		t.Errorf("got %v, %v", sig, err)
 	}
 }
+
+// TestProbe wants the explanation of Open, without the key.
+func TestProbe(t *testing.T) {
+	choice := config.Choice{Candidates: []config.Candidate{{Ref: "env:A"}, {Ref: "keyring:b"}, {Ref: "file:c"}}}
+	for name, test := range map[string]struct {
+		errs     map[string]error
+		want     error
+		outcomes []config.Outcome
+	}{
+		"the second": {map[string]error{"env:A": signer.ErrNotFound}, nil, []config.Outcome{config.PassedOver, config.Taken}},
+		"locked":     {map[string]error{"env:A": signer.ErrNotFound, "keyring:b": signer.ErrLocked}, signer.ErrLocked, []config.Outcome{config.PassedOver, config.Failed}},
+		"none": {
+			map[string]error{"env:A": signer.ErrNotFound, "keyring:b": signer.ErrUnavailable, "file:c": signer.ErrNotFound}, signer.ErrNotFound,
+			[]config.Outcome{config.PassedOver, config.PassedOver, config.PassedOver},
+		},
+	} {
+		e, err := choice.Probe(t.Context(), func(_ context.Context, ref string) error { return test.errs[ref] })
+		var outcomes []config.Outcome
+		for _, tried := range e.Tried {
+			outcomes = append(outcomes, tried.Outcome)
+			if !errors.Is(tried.Err, test.errs[tried.Ref]) {
+				t.Errorf("%s: %s: got %v", name, tried.Ref, tried.Err)
+			}
+		}
+		if diff := cmp.Diff(test.outcomes, outcomes); diff != "" || !errors.Is(err, test.want) || e.Fingerprint != "" {
+			t.Errorf("%s: %v, %+v\n%s", name, err, e, diff)
+		}
+	}
+}

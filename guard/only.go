@@ -64,3 +64,6 @@ func (o *only) String() string { return fmt.Sprint(o.signer) }
 
 // Stale implements [signer.Staler].
 func (o *only) Stale() bool { return signer.IsStale(o.signer) }
+
+// Locked implements [signer.Locker].
+func (o *only) Locked() bool { return signer.IsLocked(o.signer) }

@@ -39,6 +39,8 @@ var _ interface {
 	Exporter
 	Lister
 	Deleter
+	Prober
+	Forgetter
 } = (*Keeper)(nil)
 
 // Open returns the Signer that is kept under name. If there is none, or if it
@@ -107,6 +109,23 @@ func (k *Keeper) Delete(ctx context.Context, name string) error {
 	return b.Delete(ctx, name)
 }
 
+// Probe implements [Prober].
+func (k *Keeper) Probe(ctx context.Context, name string) (version string, err error) {
+	b, err := ability[Prober](k, "probe keys")
+	if err != nil {
+		return "", err
+	}
+	return b.Probe(ctx, name)
+}
+
+// Forget implements [Forgetter], also for a Backend that keeps keys.
+func (k *Keeper) Forget(name string) {
+	if b, ok := k.Backend.(Forgetter); ok {
+		b.Forget(name)
+	}
+	k.forget(name)
+}
+
 var errNoBackend = errors.New("signer: the field Backend of a Keeper is nil")
 
 func ability[T any](k *Keeper, verb string) (T, error) {
@@ -152,6 +171,14 @@ func (k *Keeper) leave(name string, key *keptKey) {
 	if key.users == 0 && key.signer.Load() == nil && k.keys[name] == key {
 		delete(k.keys, name)
 	}
+}
+
+// holds reports whether the key called name is open.
+func (k *Keeper) holds(name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key := k.keys[name]
+	return key != nil && key.signer.Load().isFresh()
 }
 
 func (k *Keeper) forget(name string) {
@@ -200,6 +227,9 @@ func (s *keptSigner) SignAlgorithm(ctx context.Context, msg []byte, algorithm st
 
 // Stale implements [Staler].
 func (s *keptSigner) Stale() bool { return s.forgotten.Load() || IsStale(s.Signer) }
+
+// Locked implements [Locker].
+func (s *keptSigner) Locked() bool { return IsLocked(s.Signer) }
 
 // String returns the reference of the key or, if its Backend is not a [Mux], its name.
 func (s *keptSigner) String() string {

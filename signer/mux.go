@@ -129,4 +129,6 @@ func (n *named) explain(sign func() (*ssh.Signature, error)) (*ssh.Signature, er
 
 func (n *named) Stale() bool { return IsStale(n.s) }
 
+func (n *named) Locked() bool { return IsLocked(n.s) }
+
 func (n *named) String() string { return n.ref }

@@ -86,6 +86,21 @@ type Deleter interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// A Prober tells the state of a key without opening it, for an app that shows the state.
+type Prober interface {
+	// Probe returns nil if Open would open the key without asking a person, and else the
+	// error of an Open that may ask nobody: ErrLocked if a person must unlock it. It never
+	// prompts. The version changes when another key gets the name; "" means that the store
+	// cannot tell. ErrUnsupported: use Open instead.
+	Probe(ctx context.Context, name string) (version string, err error)
+}
+
+// A Forgetter is a Backend that keeps opened keys. After Forget, the Signers of that name
+// that it handed out are stale, and Open asks the store again.
+type Forgetter interface {
+	Forget(name string)
+}
+
 // Info describes a stored key without opening it.
 type Info struct {
 	Name      string        // the name for Open
@@ -104,6 +119,20 @@ type PassphraseFunc func(ctx context.Context, prompt string) ([]byte, error)
 type Staler interface {
 	// Stale is cheap enough to ask before every signature.
 	Stale() bool
+}
+
+// A Locker is a Signer that has to ask a person before its first signature, such as a
+// key file with a passphrase.
+type Locker interface {
+	// Locked reports whether the next signature asks a person. It does not block.
+	Locked() bool
+}
+
+// IsLocked reports whether s is a [Locker] and locked. A Signer that wraps s implements
+// Locker with it.
+func IsLocked(s Signer) bool {
+	locker, ok := s.(Locker)
+	return ok && locker.Locked()
 }
 
 // IsStale reports whether s is a [Staler] and stale. A Signer that wraps s

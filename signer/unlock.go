@@ -127,11 +127,21 @@ func unlockLater(p parsed, passphrase PassphraseFunc) Signer {
 	unlocked := &Keeper{Backend: OpenFunc(func(ctx context.Context, _ string) (Signer, error) {
 		return p.signer(ctx, passphrase)
 	})}
-	return &closure{p.pub, algorithmsOf(p.pub), func(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
+	sign := &closure{p.pub, algorithmsOf(p.pub), func(ctx context.Context, msg []byte, algorithm string) (*ssh.Signature, error) {
 		s, err := unlocked.Open(ctx, "")
 		if err != nil {
 			return nil, err
 		}
 		return SignAlgorithm(ctx, s, msg, algorithm)
 	}}
+	return &lockedKey{sign, func() bool { return !unlocked.holds("") }}
 }
+
+// A lockedKey is a key with a passphrase.
+type lockedKey struct {
+	*closure
+	locked func() bool
+}
+
+// Locked implements [Locker].
+func (l *lockedKey) Locked() bool { return l.locked() }

@@ -45,6 +45,12 @@ type Account struct {
 // Source: Ollama's api/client.go, Whoami, and server/routes.go, WhoamiHandler: a reply
 // without a name is a refusal, too.
 func (c *Client) Account(ctx context.Context, key signer.Signer) (Account, error) {
+	account, err := c.account(ctx, key)
+	c.rememberAccount(key, account, err)
+	return account, err
+}
+
+func (c *Client) account(ctx context.Context, key signer.Signer) (Account, error) {
 	var reply struct{ Name, Email, Plan string }
 	if err := c.request(ctx, key, http.MethodPost, c.Server.URL().JoinPath("api/me").String(), &reply); err != nil {
 		return Account{}, err
@@ -64,7 +70,9 @@ func (c *Client) SignOut(ctx context.Context, key signer.Signer) error {
 	if err != nil {
 		return err
 	}
-	return c.request(ctx, key, http.MethodDelete, target, nil)
+	err = c.request(ctx, key, http.MethodDelete, target, nil)
+	c.rememberAccount(key, Account{}, err)
+	return err
 }
 
 // request sends a signed request and decodes the reply, unless reply is nil.

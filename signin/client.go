@@ -62,6 +62,11 @@ type Client struct {
 	// nil. See [signer.WithPromptFunc].
 	Prompt func(signer.PromptEvent)
 
+	// StateDir is the folder of a file that keeps the reference of the key and its last
+	// account between two runs of the app, for [Client.State]. "" keeps them as long as the
+	// Client. The file holds no secret. That it cannot be written is no error.
+	StateDir string
+
 	// Base sends the requests; nil means a transport with limits. Set it for a proxy or
 	// a certificate authority of your own.
 	Base http.RoundTripper
@@ -69,6 +74,11 @@ type Client struct {
 	once   sync.Once
 	keeper *signer.Keeper // of Keys, so that all parts of the app share opened keys
 	client *challenge.Client
+
+	mu      sync.Mutex
+	opened  map[string]openedKey // by reference
+	record  *record              // nil before it is read
+	changed chan struct{}        // closed at the next change; nil if nobody waits
 }
 
 // New returns a Client for the server with this origin, such as "https://ollama.com".
@@ -82,7 +92,7 @@ func New(server string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{Server: origin, Ask: askpass.Find(false)}
+	c := &Client{Server: origin, Ask: askpass.Find(false), StateDir: stateDir()}
 	if c.Config, err = config.Load(); err != nil {
 		return nil, err
 	}
@@ -120,7 +130,7 @@ func (c *Client) askUnlessStored(item signer.PassphraseFunc) signer.PassphraseFu
 
 func (c *Client) setUp() {
 	c.once.Do(func() {
-		c.keeper = &signer.Keeper{Backend: c.Keys}
+		c.keeper = &signer.Keeper{Backend: signer.OpenFunc(c.openStore)}
 		c.client = c.config().Client(c.keeper, c.query())
 		c.client.HTTP = c.challengeHTTP()
 	})
@@ -176,7 +186,11 @@ func (c *Client) OpenKey(ctx context.Context) (signer.Signer, error) {
 
 func (c *Client) open(ctx context.Context) (signer.Signer, config.Explanation, error) {
 	c.setUp()
-	return c.choice().Open(c.withPrompt(ctx), c.keeper)
+	s, e, err := c.choice().Open(c.withPrompt(ctx), c.keeper)
+	if err == nil {
+		c.remember(e.Tried[len(e.Tried)-1].Ref, s)
+	}
+	return s, e, err
 }
 
 func (c *Client) choice() config.Choice {
@@ -209,6 +223,9 @@ func (c *Client) EnsureKey(ctx context.Context) (signer.Signer, error) {
 	if !errors.Is(err, signer.ErrNotFound) {
 		return s, err
 	}
+	if err := c.checkUsedBefore(e); err != nil {
+		return nil, err
+	}
 	ref, store, name := c.placeForKey(e)
 	if store == nil {
 		return nil, err
@@ -218,6 +235,20 @@ func (c *Client) EnsureKey(ctx context.Context) (signer.Signer, error) {
 		return nil, fmt.Errorf("make a key: %w", signer.Wrap("generate", ref, made))
 	}
 	return c.OpenKey(ctx)
+}
+
+// checkUsedBefore returns an error if the key that was used before is in a store that is
+// not there now, as when the session bus is not running.
+func (c *Client) checkUsedBefore(e config.Explanation) error {
+	c.mu.Lock()
+	used := c.loadRecord()
+	c.mu.Unlock()
+	for _, t := range e.Tried {
+		if t.Ref == used.Ref && errors.Is(t.Err, signer.ErrUnavailable) {
+			return signer.Wrap("open", t.Ref, fmt.Errorf("the key %s was used before: %w", used.Fingerprint, t.Err))
+		}
+	}
+	return nil
 }
 
 // placeForKey returns the first reference of e whose store answered that it has no such

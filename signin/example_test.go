@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/signer"
 	"github.com/countersign/countersign/signin"
 )
 
@@ -61,4 +62,28 @@ func pressButton(page string) {
 		log.Fatal(err)
 	}
 	resp.Body.Close()
+}
+
+// A window shows the state of the key and of its account, now and after each change.
+func ExampleClient_Watch() {
+	client, err := signin.New("https://ollama.com")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client.Key, client.StateDir = "file:/nonexistent/id_ed25519", ""
+	ctx, stop := context.WithCancel(context.Background())
+	client.Watch(ctx, func(s signin.State) {
+		switch {
+		case errors.Is(s.Err, signer.ErrNotFound):
+			fmt.Println("No key yet")
+		case s.Err != nil:
+			fmt.Println("The key cannot be used:", s.Err)
+		case s.Locked:
+			fmt.Println("Locked:", s.Ref)
+		case s.IsConnected():
+			fmt.Println("Connected as", s.Account.Name)
+		}
+		stop()
+	})
+	// Output: No key yet
 }

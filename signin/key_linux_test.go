@@ -2,6 +2,8 @@ package signin_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,20 +23,23 @@ import (
 
 const stepVariable = "COUNTERSIGN_TEST_STEP"
 
-// TestEnsureKeyKilledAtEachStep kills a process at its first system call that changes
-// a file, another one at its second, and so on. The next process finds the key of the
-// killed one, or makes the only key.
-func TestEnsureKeyKilledAtEachStep(t *testing.T) {
+// TestKilledAtEachStep kills a process at its first system call that changes a file,
+// another one at its second, and so on, from the first run until it has noted its account.
+// The next process finds the key of the killed one, or makes the only key, and takes no
+// other key for connected.
+func TestKilledAtEachStep(t *testing.T) {
 	if step := os.Getenv(stepVariable); step != "" {
 		ensureUntilStep(t, step)
 		return
 	}
 	for step := 1; ; step++ {
-		path := filepath.Join(t.TempDir(), "folder", "id_ed25519")
+		dir := t.TempDir()
+		path := filepath.Join(dir, "folder", "id_ed25519")
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), stepVariable+"="+strconv.Itoa(step)+" "+path)
+		cmd.Env = append(os.Environ(), stepVariable+"="+strconv.Itoa(step)+" "+dir)
 		out, err := cmd.CombinedOutput()
-		if err == nil && step > 8 {
+		if err == nil && step > 20 {
+			t.Logf("%d steps", step-1)
 			return
 		}
 		if err == nil || !strings.Contains(err.Error(), "killed") {
@@ -44,7 +49,10 @@ func TestEnsureKeyKilledAtEachStep(t *testing.T) {
 		if beforeErr != nil && !errors.Is(beforeErr, signer.ErrNotFound) {
 			t.Fatalf("step %d: %v", step, beforeErr)
 		}
-		c := &signin.Client{Server: parseOrigin(t, "https://ollama.com"), Keys: signer.Mux{"file": &file.Backend{}}, Key: "file:" + path}
+		c := fileClient(t, dir)
+		if s := c.State(t.Context()); s.IsConnected() && (beforeErr != nil || s.Account.Fingerprint != ssh.FingerprintSHA256(before.PublicKey())) {
+			t.Errorf("step %d: connected with another key: %+v", step, s)
+		}
 		after, err := c.EnsureKey(t.Context())
 		if err != nil {
 			t.Fatalf("step %d: %v", step, err)
@@ -58,21 +66,40 @@ func TestEnsureKeyKilledAtEachStep(t *testing.T) {
 	}
 }
 
+// fileClient returns a client whose key and state are below dir, and which every server
+// accepts.
+func fileClient(t *testing.T, dir string) *signin.Client {
+	return &signin.Client{
+		Server: parseOrigin(t, "https://ollama.com"), Keys: signer.Mux{"file": &file.Backend{}},
+		Key: "file:" + filepath.Join(dir, "folder", "id_ed25519"), StateDir: filepath.Join(dir, "state"), Base: accepting{},
+	}
+}
+
+// accepting answers every request as for a key with an account.
+type accepting struct{}
+
+func (accepting) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"name":"ann"}`)), Request: req}, nil
+}
+
 func ensureUntilStep(t *testing.T, variable string) {
-	number, path, _ := strings.Cut(variable, " ")
+	number, dir, _ := strings.Cut(variable, " ")
 	step, err := strconv.Atoi(number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &signin.Client{Server: parseOrigin(t, "https://ollama.com"), Keys: signer.Mux{"file": &file.Backend{}}, Key: "file:" + path}
-	changes := []uintptr{unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_WRITE, unix.SYS_FSYNC, unix.SYS_LINKAT, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT}
+	c := fileClient(t, dir)
+	changes := []uintptr{unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_WRITE, unix.SYS_FSYNC, unix.SYS_LINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT}
 	faults.Watch(t, changes, func(faults.Call) syscall.Errno {
 		if step--; step == 0 {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 		return 0
 	}, func() {
-		_, err = c.EnsureKey(t.Context())
+		var key signer.Signer
+		if key, err = c.EnsureKey(t.Context()); err == nil {
+			_, err = c.Account(t.Context(), key)
+		}
 	})
 	if err != nil {
 		t.Fatal(err)

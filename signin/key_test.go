@@ -23,6 +23,10 @@ import (
 const childVariable = "COUNTERSIGN_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if server := os.Getenv(appVariable); server != "" {
+		runApp(server)
+		return
+	}
 	if os.Getenv(childVariable) == "" {
 		os.Exit(m.Run())
 	}

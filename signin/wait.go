@@ -30,7 +30,7 @@ func (c *Client) Wait(ctx context.Context, key signer.Signer, progress func(Prog
 	answered := false
 	var last error
 	ask := func() (Account, error) {
-		if signer.IsStale(key) {
+		if c.isChanged(ctx, key) {
 			return Account{}, backoff.Permanent(ErrKeyChanged)
 		}
 		account, err := c.Account(ctx, key)
@@ -63,6 +63,19 @@ func (c *Client) Wait(ctx context.Context, key signer.Signer, progress func(Prog
 		return Account{}, &waitError{ctx.Err(), last}
 	}
 	return Account{}, backoff.AsRetryError(err).LastErr
+}
+
+// isChanged reports whether key was replaced or deleted. A key that was locked since it
+// was opened still signs.
+func (c *Client) isChanged(ctx context.Context, key signer.Signer) bool {
+	if !signer.IsStale(key) {
+		return false
+	}
+	now, err := c.OpenKey(signer.WithoutPrompt(ctx))
+	if err != nil {
+		return !errors.Is(err, signer.ErrLocked)
+	}
+	return !signer.SameKey(now.PublicKey(), key.PublicKey())
 }
 
 // ErrKeyChanged: the key that Wait waits for was replaced or deleted.

@@ -32,6 +32,9 @@ func (k *key) SignAlgorithm(ctx context.Context, msg []byte, algorithm string) (
 
 func (k *key) Stale() bool { return k.origin.stale() }
 
+// Locked implements [signer.Locker]. A variable that holds the passphrase asks nobody.
+func (k *key) Locked() bool { return k.origin.passFrom == "" && signer.IsLocked(k.Signer) }
+
 // An origin tells where a key and its passphrase were found.
 type origin struct {
 	from     string

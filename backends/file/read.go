@@ -90,3 +90,5 @@ func (f *fileSigner) explain(err error) error {
 }
 
 func (f *fileSigner) Stale() bool { return f.snapshot.Stale() }
+
+func (f *fileSigner) Locked() bool { return signer.IsLocked(f.s) }

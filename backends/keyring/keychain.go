@@ -23,6 +23,15 @@ func openKeychain() (items, error) {
 	return keychain{k}, err
 }
 
+// version tells when the item was changed last, which macOS gives without unlocking.
+func (k keychain) version(key string) (string, error) {
+	data, err := k.GetMetadata(key)
+	if err != nil {
+		return "", err
+	}
+	return data.ModificationTime.String(), nil
+}
+
 // Get also looks for the name in the list of names, which macOS gives without
 // unlocking.
 func (k keychain) Get(key string) (keyring.Item, error) {

@@ -68,6 +68,8 @@ var _ interface {
 	signer.Exporter
 	signer.Lister
 	signer.Deleter
+	signer.Prober
+	signer.Forgetter
 } = (*Backend)(nil)
 
 // Open implements [signer.Backend]. The key signs in memory, also after the store

@@ -3,6 +3,8 @@ package keyring
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,6 +57,18 @@ func (p pass) Get(key string) (keyring.Item, error) {
 		return keyring.Item{}, keyring.ErrKeyNotFound
 	}
 	return item, locked(err)
+}
+
+// version tells the state of the item's file.
+func (p pass) version(key string) (string, error) {
+	info, err := os.Stat(filepath.Join(p.dir, passPrefix, key+".gpg"))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return "", keyring.ErrKeyNotFound
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %v", info.Size(), info.ModTime()), nil
 }
 
 func (p pass) Set(item keyring.Item) error { return locked(p.Keyring.Set(item)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"path"
 	"slices"
@@ -121,6 +122,25 @@ func (s *secretService) Get(key string) (keyring.Item, error) {
 		return keyring.Item{Key: key, Data: secret}, nil
 	}
 	return item, nil
+}
+
+// version tells the item and when it was changed last. It reads no secret: KeePassXC
+// shows a person each time that a secret is read.
+func (s *secretService) version(key string) (string, error) {
+	object, err := s.find(key)
+	if err != nil {
+		return "", err
+	}
+	var modified uint64 // seconds
+	if err := s.property(object, secretItem+"Modified", &modified); err != nil {
+		return "", err
+	}
+	version := fmt.Sprintf("%s %d", object, modified)
+	locked, err := s.locked(object)
+	if err == nil && locked {
+		err = explain(signer.ErrLocked, SecretService, "locked", "the item %q is locked", key)
+	}
+	return version, err
 }
 
 // Set creates an item and replaces none.

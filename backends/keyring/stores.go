@@ -84,12 +84,20 @@ const (
 // search calls fn with one store after the other until fn returns nil. It goes on
 // to the next store only if [signer.IsAbsent] reports true for fn's error.
 func (b *Backend) search(ctx context.Context, p prompting, fn func(ring) error) error {
+	return b.searchAll(ctx, p, func(r ring, err error) error {
+		if err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// searchAll is a search that also calls fn for a store that could not be opened, with
+// the error.
+func (b *Backend) searchAll(ctx context.Context, p prompting, fn func(ring, error) error) error {
 	var passed []*problem
 	for _, s := range b.stores() {
-		r, err := b.open(ctx, s, p)
-		if err == nil {
-			err = fn(r)
-		}
+		err := fn(b.open(ctx, s, p))
 		absent, ok := errors.AsType[*problem](err)
 		if !ok || !signer.IsAbsent(err) {
 			return err

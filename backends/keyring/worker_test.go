@@ -102,6 +102,10 @@ func (w *working) do(o order) (r outcome, err error) {
 		k, err = w.openAtOnce(o.Name)
 	case "open by reference":
 		k, err = w.openByReference(ctx, o.Name, &r)
+	case "probe":
+		r.Key, err = w.Probe(ctx, o.Name)
+	case "forget":
+		w.Forget(o.Name)
 	case "sign":
 		_, err = w.opened.Sign(ctx, []byte("message"))
 	case "generate":
