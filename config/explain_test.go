@@ -255,7 +255,8 @@ func TestProbe(t *testing.T) {
 		"the second": {map[string]error{"env:A": signer.ErrNotFound}, nil, []config.Outcome{config.PassedOver, config.Taken}},
 		"locked":     {map[string]error{"env:A": signer.ErrNotFound, "keyring:b": signer.ErrLocked}, signer.ErrLocked, []config.Outcome{config.PassedOver, config.Failed}},
 		"none": {
-			map[string]error{"env:A": signer.ErrNotFound, "keyring:b": signer.ErrUnavailable, "file:c": signer.ErrNotFound}, signer.ErrNotFound,
+			map[string]error{"env:A": signer.ErrNotFound, "keyring:b": signer.ErrUnavailable, "file:c": signer.ErrNotFound},
+			signer.ErrNotFound,
 			[]config.Outcome{config.PassedOver, config.PassedOver, config.PassedOver},
 		},
 	} {

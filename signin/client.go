@@ -169,10 +169,14 @@ func (p prompting) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (c *Client) withPrompt(ctx context.Context) context.Context {
-	if c.Prompt == nil {
-		return ctx
-	}
-	return signer.WithPromptFunc(ctx, c.Prompt)
+	return signer.WithPromptFunc(ctx, func(e signer.PromptEvent) {
+		if c.Prompt != nil {
+			c.Prompt(e)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tellChange() // the key may be unlocked now
+	})
 }
 
 // OpenKey opens the key and makes none. A prompt may come. The Client keeps the opened

@@ -87,7 +87,7 @@ func (c *Client) probe(ctx context.Context, ref string) (string, error) {
 	k, ok := c.opened[ref]
 	switch {
 	case !ok:
-	case errors.Is(err, signer.ErrLocked), errors.Is(err, signer.ErrNotFound), err == nil && version != k.version, signer.IsStale(k.key):
+	case errors.Is(err, signer.ErrLocked), errors.Is(err, signer.ErrNotFound), err == nil && version != k.version:
 		c.forget(ref)
 	case err != nil:
 		return k.version, nil // the store is gone or does not answer; the key is in memory
@@ -146,7 +146,6 @@ func (c *Client) openStore(ctx context.Context, ref string) (signer.Signer, erro
 		c.opened = map[string]openedKey{}
 	}
 	c.opened[ref] = k
-	c.tellChange()
 	return s, nil
 }
 
