@@ -10,9 +10,9 @@ FUZZTIME    := 20000x
 
 BUILDFLAGS  ?= -trimpath
 PREFIX      ?= /usr/local
-SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -not -path './gate/*' -o -path './docs/*.md')
+SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' -not -path './gate/*' -not -path './plugins/*' -o -path './docs/*.md')
 
-.PHONY: all build install uninstall test test-all check cross windows fuzz demo man bench bench-test gate-test mutants
+.PHONY: all build install uninstall test test-all check cross windows fuzz demo man bench bench-test gate-test pkcs11-test mutants
 
 all: test
 
@@ -99,6 +99,10 @@ bench:
 gate-test:
 	cd gate && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
 	cd gate/demo && go vet ./... && go test ./...
+
+# Through SoftHSM (Debian: softhsm2, opensc).
+pkcs11-test:
+	cd plugins/pkcs11 && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
 
 bench-test:
 	cd bench && go vet ./... && go test ./...
