@@ -49,19 +49,55 @@ func Find(hasTerminal bool) signer.PassphraseFunc {
 	return findPinentry()
 }
 
-func findAskpass(hasTerminal bool) signer.PassphraseFunc {
-	program, require := os.Getenv("SSH_ASKPASS"), strings.ToLower(os.Getenv("SSH_ASKPASS_REQUIRE"))
-	switch {
-	case program == "", require == "never":
+// FindConfirm returns a function that asks a question in a window of the program in
+// SSH_ASKPASS, or nil. The rules are those of [Find] for SSH_ASKPASS. The program gets the
+// variable SSH_ASKPASS_PROMPT=confirm and answers with its exit code (ssh-add(1), "-c").
+//
+// The function returns nil for the answer yes. It returns when its context ends and closes
+// the window. Errors: ErrDenied for any other answer; others if the program cannot be run.
+func FindConfirm(hasTerminal bool) func(ctx context.Context, question string) error {
+	program := findProgram(hasTerminal)
+	if program == "" {
 		return nil
-	case require == "force":
-	case require == "prefer" && hasDisplay():
-	case hasTerminal, !hasDisplay():
+	}
+	return func(ctx context.Context, question string) error {
+		cmd := command(ctx, program, printable.Text(question))
+		cmd.Env = append(cmd.Env, "SSH_ASKPASS_PROMPT=confirm")
+		err := cmd.Run()
+		switch exit, ended := errors.AsType[*exec.ExitError](err); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case ended && exit.Exited():
+			return fmt.Errorf("%w: the answer in the window of SSH_ASKPASS was no", signer.ErrDenied)
+		case err != nil:
+			return fmt.Errorf("the program in SSH_ASKPASS: %w", printable.Error(err))
+		}
+		return nil
+	}
+}
+
+func findAskpass(hasTerminal bool) signer.PassphraseFunc {
+	program := findProgram(hasTerminal)
+	if program == "" {
 		return nil
 	}
 	return told("ssh-askpass", func(ctx context.Context, prompt string) ([]byte, error) {
 		return runAskpass(ctx, program, prompt)
 	})
+}
+
+// findProgram returns the program that SSH_ASKPASS names, or "" if it is not to be used.
+func findProgram(hasTerminal bool) string {
+	program, require := os.Getenv("SSH_ASKPASS"), strings.ToLower(os.Getenv("SSH_ASKPASS_REQUIRE"))
+	switch {
+	case require == "never":
+		return ""
+	case require == "force":
+	case require == "prefer" && hasDisplay():
+	case hasTerminal, !hasDisplay():
+		return ""
+	}
+	return program
 }
 
 func hasDisplay() bool {

@@ -258,3 +258,35 @@ func TestPinentryAnswers(t *testing.T) {
 }
 
 var errAny = errors.New("any error")
+
+// findConfirm returns the function for a program with this shell script.
+func findConfirm(t *testing.T, text string) func(context.Context, string) error {
+	t.Helper()
+	setEnv(t, map[string]string{"SSH_ASKPASS": script(t, "askpass", text), "SSH_ASKPASS_REQUIRE": "force"})
+	return askpass.FindConfirm(false)
+}
+
+func TestConfirm(t *testing.T) {
+	for text, want := range map[string]error{
+		`test "$SSH_ASKPASS_PROMPT: $1" = "confirm: Sign it?"`: nil,
+		"echo no": nil, // the exit code counts, as for ssh-agent
+		"exit 1":  signer.ErrDenied,
+		"exit 3":  signer.ErrDenied,
+	} {
+		if err := findConfirm(t, text)(t.Context(), "Sign it?"); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", text, err, want)
+		}
+	}
+	if err := findConfirm(t, "kill -9 $$")(t.Context(), "Sign it?"); err == nil || errors.Is(err, signer.ErrDenied) {
+		t.Errorf("a killed program: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := findConfirm(t, "exit 1")(ctx, "Sign it?"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: %v", err)
+	}
+	setEnv(t, map[string]string{"SSH_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "force"})
+	if askpass.FindConfirm(false) != nil {
+		t.Error("it asks without a program")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/askpass"
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/config"
 	"github.com/countersign/countersign/guard"
@@ -212,25 +213,15 @@ func listedKeyOf(ctx context.Context, set backends.Set, ref string) ssh.PublicKe
 
 // confirmer returns the function that asks a person before each signature.
 func (a *app) confirmer() (func(context.Context, agentserver.Use) error, error) {
-	program, require := os.Getenv("SSH_ASKPASS"), os.Getenv("SSH_ASKPASS_REQUIRE")
-	useProgram := program != "" && require != "never" && (require == "force" || require == "prefer" || !a.terminal.IsPresent())
-	if !useProgram && !a.terminal.IsPresent() {
-		err := errors.New("--confirm: there is no terminal to ask at")
-		return nil, signer.WithHint(err, signer.Hint{Do: "name a program that asks in SSH_ASKPASS"})
+	confirm := askpass.FindConfirm(a.terminal.IsPresent())
+	if confirm == nil && a.terminal.IsPresent() {
+		confirm = func(ctx context.Context, question string) error { return a.confirm(ctx, false, question) }
 	}
-	return func(ctx context.Context, u agentserver.Use) error {
-		ask := a.terminal.Ask
-		if useProgram {
-			ask = func(ctx context.Context, question string) (bool, error) {
-				return askWithProgram(ctx, program, question)
-			}
-		}
-		ok, err := ask(ctx, question(u))
-		if err == nil && !ok {
-			err = fmt.Errorf("%w: the answer to the question was no", signer.ErrDenied)
-		}
-		return err
-	}, nil
+	if confirm == nil {
+		err := errors.New("--confirm: there is no terminal to ask at")
+		return nil, signer.WithHint(err, signer.Hint{Do: "name a program that asks in SSH_ASKPASS, and set DISPLAY or SSH_ASKPASS_REQUIRE=force"})
+	}
+	return func(ctx context.Context, u agentserver.Use) error { return confirm(ctx, question(u)) }, nil
 }
 
 func question(u agentserver.Use) string {
@@ -245,22 +236,6 @@ func question(u agentserver.Use) string {
 		}
 	}
 	return text + "?"
-}
-
-// askWithProgram asks as OpenSSH's agent does: the exit code of the program is the
-// answer.
-func askWithProgram(ctx context.Context, program, question string) (bool, error) {
-	cmd := exec.CommandContext(ctx, program, question)
-	cmd.Env = append(os.Environ(), "SSH_ASKPASS_PROMPT=confirm")
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	if _, answered := errors.AsType[*exec.ExitError](err); answered {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // runWithAgent runs a command that finds the agent, and ends both together.
