@@ -238,6 +238,9 @@ func question(u agentserver.Use) string {
 	return text + "?"
 }
 
+// endTime is the time that a command has to end after an interrupt. Then it is killed.
+const endTime = 5 * time.Second
+
 // runWithAgent runs a command that finds the agent, and ends both together.
 func (a *app) runWithAgent(ctx context.Context, server *agentserver.Server, l net.Listener, command []string) error {
 	serving, end := context.WithCancel(ctx)
@@ -247,6 +250,7 @@ func (a *app) runWithAgent(ctx context.Context, server *agentserver.Server, l ne
 	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+l.Addr().String(), fmt.Sprintf("SSH_AGENT_PID=%d", os.Getpid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = endTime
 	err := cmd.Run()
 	end()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
