@@ -150,6 +150,10 @@ func TestCheckNamesTheAudience(t *testing.T) {
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error(diff)
 	}
+	err = guard.Check([]byte(sshsig("")), "sshsig git")
+	if want := " signs it (sshsig): only sshsig git is allowed"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("a text without an audience: %v, want ...%s", err, want)
+	}
 	err = guard.Check([]byte(sshsig("secret")), guard.API)
 	want = "refused to sign: the signature would be valid for a file or commit, as ssh-keygen -Y signs it (sshsig): only ollama.api is allowed"
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
