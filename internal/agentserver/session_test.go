@@ -62,17 +62,18 @@ func TestLoginNeedsBoundSession(t *testing.T) {
 	a, b := newHost(t, "session a"), newHost(t, "session b")
 	otherKey := host{b.key, "session a"} // a's session with b's key
 	messages := map[string][]byte{
-		"bind a":             a.bind(t, false),
-		"bind b":             b.bind(t, false),
-		"forward a":          a.bind(t, true),
-		"forward b":          b.bind(t, true),
-		"bind a, other key":  otherKey.bind(t, false),
-		"bind a, forged":     bindMessage(bindRequest{a.key.PublicKey().Marshal(), []byte("session a"), ssh.Marshal(ssh.Signature{Format: "ssh-ed25519", Blob: make([]byte, 64)}), false}),
-		"bind, no session":   host{a.key, ""}.bind(t, false),
-		"bind, no key":       bindMessage(bindRequest{nil, []byte("session a"), nil, false}),
-		"bind, no signature": bindMessage(bindRequest{a.key.PublicKey().Marshal(), []byte("session a"), nil, false}),
-		"bind, no contents":  ssh.Marshal(extensionRequest{"session-bind@openssh.com", nil}),
-		"other extension":    ssh.Marshal(extensionRequest{"query", nil}),
+		"bind a":               a.bind(t, false),
+		"bind b":               b.bind(t, false),
+		"forward a":            a.bind(t, true),
+		"forward b":            b.bind(t, true),
+		"bind a, other key":    otherKey.bind(t, false),
+		"forward b, other key": host{a.key, "session b"}.bind(t, true),
+		"bind a, forged":       bindMessage(bindRequest{a.key.PublicKey().Marshal(), []byte("session a"), ssh.Marshal(ssh.Signature{Format: "ssh-ed25519", Blob: make([]byte, 64)}), false}),
+		"bind, no session":     host{a.key, ""}.bind(t, false),
+		"bind, no key":         bindMessage(bindRequest{nil, []byte("session a"), nil, false}),
+		"bind, no signature":   bindMessage(bindRequest{a.key.PublicKey().Marshal(), []byte("session a"), nil, false}),
+		"bind, no contents":    ssh.Marshal(extensionRequest{"session-bind@openssh.com", nil}),
+		"other extension":      ssh.Marshal(extensionRequest{"query", nil}),
 		"lock": ssh.Marshal(struct {
 			Type       byte
 			Passphrase string
@@ -110,6 +111,8 @@ func TestLoginNeedsBoundSession(t *testing.T) {
 		{false, "+bind a; forward a; login a"},
 		// Sessions without a proof end the use of the connection.
 		{true, "bind a, forged; login a; commit; request"},
+		{true, "bind a, forged; +bind a; login a; commit"},
+		{false, "+forward a; +forward b; +forward b; +forward a; forward b, other key"},
 		{true, "+bind a; bind a, other key; login a"},
 		{true, "bind, no session; commit"},
 		{true, "bind, no key; commit"},
@@ -193,9 +196,9 @@ func TestLoginMalformed(t *testing.T) {
 func TestManyBindings(t *testing.T) {
 	s, _ := newServer()
 	conn := connect(t, s)
-	for i := range maxBindings + 1 {
+	for i := range 17 {
 		answer := ask(t, conn, newHost(t, fmt.Sprint("session ", i)).bind(t, true))
-		if got, want := answer[0] == msgSuccess, i < maxBindings; got != want {
+		if got, want := answer[0] == msgSuccess, i < 16; got != want {
 			t.Errorf("session %d: answered %d", i, answer[0])
 		}
 	}
