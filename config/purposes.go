@@ -54,25 +54,20 @@ func (c *Config) limit(ref string, s signer.Signer) signer.Signer {
 // isSameFile reports whether two references name the same key file: paths have many
 // spellings.
 func (c *Config) isSameFile(a, b string) bool {
-	files := &file.Backend{Dir: c.folder}
-	stat := func(ref string) (string, os.FileInfo) {
-		name, isFile := strings.CutPrefix(ref, "file:")
-		path, err := files.Path(name)
-		if !isFile || err != nil {
-			return "", nil
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return path, nil
-		}
-		return path, info
+	pathA, infoA := c.fileOf(a)
+	pathB, infoB := c.fileOf(b)
+	return pathA != "" && pathA == pathB || os.SameFile(infoA, infoB)
+}
+
+// fileOf returns the path of a key file, or "", and the file, or nil.
+func (c *Config) fileOf(ref string) (string, os.FileInfo) {
+	name, isFile := strings.CutPrefix(ref, "file:")
+	if !isFile {
+		return "", nil
 	}
-	pathA, infoA := stat(a)
-	if pathA == "" {
-		return false
-	}
-	pathB, infoB := stat(b)
-	return pathA == pathB || infoA != nil && infoB != nil && os.SameFile(infoA, infoB)
+	path, _ := (&file.Backend{Dir: c.folder}).Path(name) // "" with an error
+	info, _ := os.Stat(path)                             // nil with an error
+	return path, info
 }
 
 // inBoth returns the purposes that both lists allow. A purpose without an audience
@@ -111,9 +106,6 @@ func (r *reader) limit(name string, line int) (table, error) {
 			l := Limit{Key: name, Purposes: r.purposes(s), Source: Source{FromFile, r.file, line}}
 			r.config.limits = append(r.config.limits, l)
 		}},
-		unquoted: func(string) string {
-			return `the name of a key is in quotes: [limit."keyring:ollama"]`
-		},
 	}, nil
 }
 

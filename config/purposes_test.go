@@ -143,6 +143,40 @@ purposes = [`+tt.b+`]`)
 	}
 }
 
+// TestLimits wants the limits in the order of the file, and no way to change them.
+func TestLimits(t *testing.T) {
+	pub, err := ssh.NewPublicKey(signertest.NewKey(t).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, `keys = ["env:KEY"]
+[limit."`+ssh.FingerprintSHA256(pub)+`"]
+purposes = ["sshsig", "ollama.api"]
+[limit."env:OTHER"]
+purposes = ["raw"]
+[limit."env:KEY"]
+purposes = ["sshsig git", "ollama.api"]`)
+	want := []string{"config.toml:2", "config.toml:4", "config.toml:6"}
+	var got []string
+	for _, l := range c.Limits() {
+		got = append(got, l.Source.String())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, ref := range []string{"env:KEY", "env:KEY", "keyring:a copy", "keyring:a copy"} {
+		purposes := []guard.Purpose{"ollama.api", "sshsig git"}
+		if ref != "env:KEY" {
+			purposes = []guard.Purpose{"sshsig", "ollama.api"}
+		}
+		got, _ := c.Purposes(ref, pub)
+		if diff := cmp.Diff(purposes, got); diff != "" {
+			t.Errorf("%s: %s", ref, diff)
+		}
+		got[0] = guard.Raw // no effect on c
+	}
+}
+
 // TestPurposesOfOtherReferences has references that are near to the limited one.
 func TestPurposesOfOtherReferences(t *testing.T) {
 	pub, err := ssh.NewPublicKey(signertest.NewKey(t).Public())

@@ -275,6 +275,32 @@ func TestSignConfirm(t *testing.T) {
 	}
 }
 
+// TestRefusalsAreLogged has requests that are no requests for signatures.
+func TestRefusalsAreLogged(t *testing.T) {
+	key := newKey(t)
+	s, log := newServer(keyOf(key, guard.UserAuth))
+	s.AllowUnbound = true
+	conn := connect(t, s)
+	for _, tt := range []struct {
+		msg  []byte
+		want string
+	}{
+		{[]byte{19}, `msg="request refused" reason="this agent serves signatures only, and its keys are named on its command line" message=19`},
+		{[]byte{msgSign}, `reason="the request is malformed"`},
+		{ssh.Marshal(signRequest{key.PublicKey().Marshal(), ssh.Marshal(loginText{SessionID: []byte("s"), Request: 50, User: "u", Service: "ssh-connection", Method: "hostbased"}), 0}), `purpose=ssh.userauth reason="the text of the login is malformed, or its method is not publickey"`},
+	} {
+		if got := ask(t, conn, tt.msg); !bytes.Equal(got, []byte{5}) {
+			t.Errorf("answered %v", got)
+		}
+		if !strings.Contains(log.String(), tt.want) {
+			t.Errorf("no %s in\n%s", tt.want, log)
+		}
+	}
+	if got := ask(t, conn, ssh.Marshal(extensionRequest{"session-bind@openssh.com", nil})); !bytes.Equal(got, []byte{28}) {
+		t.Errorf("a malformed session: answered %v", got)
+	}
+}
+
 // TestLockedKey serves a key that is unlocked later.
 func TestLockedKey(t *testing.T) {
 	key := newKey(t)
@@ -353,6 +379,12 @@ func TestLock(t *testing.T) {
 	}
 	if err := client.Unlock([]byte("pw")); err != nil || !works() {
 		t.Errorf("unlocked: %v", err)
+	}
+	if client.Unlock([]byte("pw")) == nil {
+		t.Error("unlocked twice")
+	}
+	if got := ask(t, connect(t, s), []byte{msgLock, 0}); !bytes.Equal(got, []byte{5}) || !works() {
+		t.Errorf("a malformed lock: answered %v", got)
 	}
 }
 

@@ -15,10 +15,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/countersign/countersign/guard"
+	"github.com/countersign/countersign/internal/filelock"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -174,6 +176,40 @@ func TestListenRefuses(t *testing.T) {
 	if _, err := Listen(ctx, filepath.Join(dir, "s")); err == nil {
 		t.Error("it listens with an ended context")
 	}
+}
+
+// TestListenWaits has another agent that looks for a socket in the same folder.
+func TestListenWaits(t *testing.T) {
+	dir := socketFolder(t)
+	held, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := filelock.Try(held); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := Listen(ctx, filepath.Join(dir, "s"))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	held.Close()
+	l, err := Listen(t.Context(), filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
 }
 
 // TestListenRace starts many agents at one path. One gets it.
