@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/countersign/countersign/config"
+	"github.com/countersign/countersign/guard"
 )
 
 // blocks returns what a page shows in that language.
@@ -46,6 +47,11 @@ func TestPage(t *testing.T) {
 	for _, key := range []string{"keys", "realms", "insecure", "stores", "timeout", "prompt_timeout", "folder", "passphrase", "purposes", "program", "environment"} {
 		if !strings.Contains(page, "\n| `"+key+"` |") {
 			t.Errorf("no row for %s", key)
+		}
+	}
+	for _, purpose := range guard.Purposes() {
+		if !strings.Contains(page, "`"+string(purpose)+"`") {
+			t.Errorf("the purpose %s is not on the page", purpose)
 		}
 	}
 	for _, ref := range []string{"env:OLLAMA_KEY", "keyring:ollama", "file:~/.ollama/id_ed25519"} {
