@@ -90,6 +90,11 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_countersign \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/countersign.fish
 
+# The open files and the memory of 10,000 signatures with each store.
+.PHONY: leaks
+leaks:
+	go test -count=1 -v -run TestLeaks ./scripts/leaks -signatures 10000
+
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.
 bench:

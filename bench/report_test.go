@@ -28,6 +28,8 @@ type summary struct {
 	Parsers, Parse, Sign, Request            table
 	Flows, Policies, Mirror                  table
 	Together, Command                        table
+	Stores, Delays                           table
+	Patience                                 string
 	OverRaw, OllamaOverOurs                  string
 	FastestLibrary, OllamaParsers            string
 	OwnAllocs, OwnAdded, OrasAdded, GGCRAdds string
@@ -45,6 +47,7 @@ func TestReport(t *testing.T) {
 	r.Request = speedTable(request, "added", "ns")
 	r.targets(parse, sign, request)
 	r.Together, r.Command = togetherTable(t), commandTable(t)
+	r.Stores, r.Delays, r.Patience = storeTable(t), delayTable(t), patience.String()
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
 	r.Mirror = mirrorTable(t)
 

@@ -13,6 +13,11 @@ type target struct {
 // Files for macOS and Windows alone are missing: their tests cannot run on Linux.
 func allTargets() []target {
 	return []target{
+		{file: "backends/agent/agent.go"},
+		{file: "backends/agent/call.go"},
+		{file: "backends/agent/find.go"},
+		{file: "backends/agent/key.go"},
+		{file: "backends/agent/manage.go"},
 		{file: "backends/env/capture.go"},
 		{file: "backends/env/env.go"},
 		{file: "backends/env/decode.go"},
@@ -89,6 +94,9 @@ func allTargets() []target {
 		{file: "internal/sshsig/allowed.go"},
 		{file: "internal/sshsig/options.go"},
 		{file: "internal/sshsig/sshsig.go"},
+		{file: "signer/adapt.go"},
+		{file: "signer/algorithm.go"},
+		{file: "signer/crypto.go"},
 		{file: "signer/name.go"},
 		{file: "signer/parse.go"},
 		{file: "signer/unlock.go"},

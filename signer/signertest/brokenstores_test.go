@@ -71,6 +71,8 @@ func brokenStores() []broken {
 		{"Sign creates", storing(signCreates), "SignChangesNothing", "changed the store"},
 		{"malformed is absent", storing(openSays(signer.ErrName, signer.ErrNotFound)), "Names", "want one that wraps"},
 		{"generates under any name", storing(anyName), "Names", "Generate"},
+		{"the empty name is any key", storing(emptyIsAny(nil)), "Names", "opened one of several keys"},
+		{"the empty name is absent", storing(emptyIsAny(signer.ErrNotFound)), "Names", "with several keys"},
 		{"repeats the name", storing(repeats("%s")), "Names", "is repeated"},
 		{"repeats the name quoted", storing(repeats("%q")), "Names", "is repeated"},
 		{"repeats some of the name", storing(repeats("%.60s")), "Names", "is repeated"},
@@ -92,6 +94,23 @@ func sameForAll(s *store) {
 			return nil, err
 		}
 		return signer.New(key)
+	}
+}
+
+// emptyIsAny opens the empty name as the only key, and as the first of several keys
+// unless there is an error for that.
+func emptyIsAny(several error) func(*store) {
+	return func(s *store) {
+		s.open = func(ctx context.Context, name string) (signer.Signer, error) {
+			keys, err := s.Memory.List(ctx)
+			switch {
+			case err != nil || name != "" || len(keys) == 0:
+				return s.Memory.Open(ctx, name)
+			case len(keys) > 1 && several != nil:
+				return nil, several
+			}
+			return s.Memory.Open(ctx, keys[0].Name)
+		}
 	}
 }
 
