@@ -72,10 +72,10 @@ func (e entry) has(name string) bool {
 
 // nameOf returns the shortest name that means k alone and that a user can write.
 func (l listing) nameOf(k entry) string {
-	if k.comment == "" || strings.HasPrefix(k.comment, fingerprintPrefix) || checkName(k.comment) != nil || !printable.IsSafe(k.comment) {
+	if k.comment == "" || checkName(k.comment) != nil || !printable.IsSafe(k.comment) {
 		return k.fingerprint
 	}
-	if found, err := l.find(k.comment); err != nil || found.fingerprint != k.fingerprint {
+	if found, _ := l.find(k.comment); found.fingerprint != k.fingerprint {
 		return k.fingerprint
 	}
 	return k.comment

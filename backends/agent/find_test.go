@@ -22,7 +22,7 @@ import (
 )
 
 func TestNames(t *testing.T) {
-	a, pubs := newKeyring(t, "me@laptop", "twice", "twice", "", "with spaces and ünïcode", "\x1b[31mred", "SHA256:no fingerprint")
+	a, pubs := newKeyring(t, "me@laptop", "twice", "twice", "", "with spaces and ünïcode", "\x1b[31mred", "SHA256:no fingerprint", "left\u202eright", strings.Repeat("long", 300))
 	b := serve(t, a)
 	for name, want := range map[string]ssh.PublicKey{
 		"me@laptop":                    pubs[0],
@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 		t.Errorf("the hint %q does not work: %v", hint.Do, err)
 	}
 	_, err = b.Open(t.Context(), "")
-	wantError(t, err, nil, false, "agent#which-key", "has 7 keys")
+	wantError(t, err, nil, false, "agent#which-key", "has 9 keys")
 	_, err = b.Open(t.Context(), "nobody")
 	wantError(t, err, signer.ErrNotFound, true, "agent#which-key", "has no key nobody; it has SHA256:")
 	if printable.Text(err.Error()) != err.Error() && len(err.Error()) < 500 {

@@ -38,8 +38,8 @@ func (b *Backend) sign(ctx context.Context, pub ssh.PublicKey, msg []byte, algor
 	if !signer.MayPrompt(ctx) {
 		return nil, errMayAsk
 	}
-	// A request is its length, its type, the key, the message and the flags.
-	if size := 4 + 1 + 4 + len(pub.Marshal()) + 4 + len(msg) + 4; size > maxMessage {
+	// A request is its type, the key, the message and the flags.
+	if size := 1 + 4 + len(pub.Marshal()) + 4 + len(msg) + 4; size > maxMessage {
 		return nil, fmt.Errorf("%w: the text has %d bytes, and an agent takes %d with the key", signer.ErrUnsupported, len(msg), maxMessage)
 	}
 	sig, err := call(ctx, b, func(a sshagent.ExtendedAgent) (*ssh.Signature, error) {

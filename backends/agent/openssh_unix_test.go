@@ -239,6 +239,19 @@ func TestInTheBackground(t *testing.T) {
 	}
 }
 
+// OpenSSH's agent takes a text up to its limit. A longer text does not reach it.
+func TestLongestText(t *testing.T) {
+	_, _, k := startWithKey(t)
+	longest := 256<<10 - len(k.PublicKey().Marshal()) - 13
+	if _, err := k.Sign(t.Context(), make([]byte, longest)); err != nil {
+		t.Errorf("%d bytes: %v", longest, err)
+	}
+	_, err := k.Sign(t.Context(), make([]byte, longest+1))
+	if !errors.Is(err, signer.ErrUnsupported) {
+		t.Errorf("%d bytes: %v, want ErrUnsupported", longest+1, err)
+	}
+}
+
 // A key that may log in to one host signs no other text.
 func TestConstrained(t *testing.T) {
 	checkLeftovers(t)
