@@ -16,6 +16,7 @@ import (
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/internal/agenttest"
+	"github.com/countersign/countersign/internal/plugintest"
 	"github.com/countersign/countersign/internal/secretservice"
 	"github.com/countersign/countersign/signer"
 )
@@ -30,13 +31,18 @@ type store struct {
 }
 
 func stores() []store {
-	return []store{
+	all := []store{
 		{"`env:`", openEnv, nil},
 		{"`file:`", openFile, nil},
 		{"`keyring:` (gnome-keyring)", openKeyring, nil},
 		{"`agent:` (ssh-agent)", openAgent, hangAgent},
 		{"`agent:` (gpg-agent)", openGPGAgent, nil},
+		{"`plugin:` (in Go)", plugintest.Open, plugintest.OpenHanging},
 	}
+	if plugintest.HasSoftHSM() {
+		all = append(all, store{"`plugin:pkcs11:` (SoftHSM)", openPKCS11, nil})
+	}
+	return all
 }
 
 // TestStores signs once with each store.
@@ -177,6 +183,8 @@ func (h hanging) SignWithFlags(ssh.PublicKey, []byte, sshagent.SignatureFlags) (
 func (h hanging) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
 	return h.SignWithFlags(key, data, 0)
 }
+
+func openPKCS11(t *testing.T) signer.Signer { return plugintest.OpenPKCS11(t, "..") }
 
 func openKey(t *testing.T, b signer.Backend, name string) signer.Signer {
 	t.Helper()

@@ -22,6 +22,9 @@ func TestShellPlugin(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: the plugin is a Unix shell script")
 	}
+	if testing.Short() {
+		t.Skip("SKIPPED: starts some thousand processes")
+	}
 	if _, err := exec.LookPath("openssl"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
 	"github.com/countersign/countersign/internal/agenttest"
+	"github.com/countersign/countersign/internal/plugintest"
 	"github.com/countersign/countersign/internal/secretservice"
 	"github.com/countersign/countersign/signer"
 	"github.com/countersign/countersign/signer/signertest"
@@ -46,6 +47,8 @@ var stores = []struct {
 	{"keyring: (gnome-keyring)", openKeyring},
 	{"agent: (ssh-agent)", openAgent},
 	{"agent: (gpg-agent)", openGPGAgent},
+	{"plugin: (in Go)", plugintest.Open},
+	{"plugin:pkcs11: (SoftHSM)", openPKCS11},
 }
 
 // A state is what a leak would increase.
