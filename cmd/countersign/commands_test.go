@@ -29,6 +29,8 @@ var everyCommand = map[string]string{
 	"config path":           "config path",
 	"config check":          "config check",
 	"config show":           "config show",
+	"plugin list":           "plugin list",
+	"plugin test":           "plugin test absent",
 	"agent":                 "agent env:ARGUMENT --timeout 1s --socket agent.sock",
 	"connect":               "connect --timeout 1s URL",
 	"disconnect":            "disconnect URL",
