@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countersign/countersign/gate/audit"
 	"github.com/countersign/countersign/gate/forward"
 	"github.com/countersign/countersign/gate/scope"
 	"github.com/countersign/countersign/gate/site"
@@ -186,6 +187,7 @@ func (r *Registry) admitBlob(c *site.Call, w http.ResponseWriter, req *http.Requ
 		return "", false
 	}
 	access := []scope.Access{{Type: scope.Repository, Name: where.repository, Actions: []string{scope.Pull}}}
+	c.Note(func(d *audit.Decision) { d.Access = access })
 	if len(r.site.Grants.Get().Intersect(name, access)) == 0 {
 		c.Refuse(http.StatusForbidden, "", "the grant for "+access[0].String()+" has ended")
 		return "", false
