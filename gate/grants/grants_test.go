@@ -71,6 +71,7 @@ func TestRule08_Allows(t *testing.T) {
 		{"root", "repository:any/thing:*", false},
 		{"root", "repository:Any:pull", false},
 		{"root", "repository:a//b:pull", false},
+		{"root", "repository:" + strings.Repeat("a", 255) + ":pull", true},
 		{"root", "repository:" + strings.Repeat("a", 256) + ":pull", false},
 		{"root", "repository:a:", false},
 		{"root", "registry:catalog:*", true},
@@ -133,6 +134,14 @@ colour = "red"
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%v", diff, err)
+	}
+}
+
+func TestLongestPattern(t *testing.T) {
+	for pattern, ok := range map[string]bool{"${name}" + strings.Repeat("a", 254): true, "${name}" + strings.Repeat("a", 255): false} {
+		if got := checkPattern(pattern); (got == "") != ok {
+			t.Errorf("%d bytes: %q", len(pattern), got)
+		}
 	}
 }
 

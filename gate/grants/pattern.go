@@ -33,11 +33,8 @@ func checkPattern(pattern string) string {
 
 // matches reports whether pattern includes repository for the owner called name.
 // "prefix/*" includes all repositories below prefix, at any depth, and not prefix
-// itself.
+// itself. "*" includes all.
 func matches(pattern, name, repository string) bool {
-	if pattern == "*" {
-		return true
-	}
 	pattern = strings.ReplaceAll(pattern, nameVariable, name)
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(repository, prefix)

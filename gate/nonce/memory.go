@@ -16,9 +16,9 @@ type Memory struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	since   time.Time // when young was made
+	since   time.Time // when young was made; Take makes the first one
 	young   map[Key]struct{}
-	old     map[Key]struct{} // made keep or less before young
+	old     map[Key]struct{} // made keep or more before young
 	maxKeys int
 }
 
@@ -33,7 +33,7 @@ func newMemory(past, future time.Duration, now func() time.Time) *Memory {
 	if epoch.Before(start) {
 		epoch = epoch.Add(time.Second)
 	}
-	return &Memory{epoch: epoch, keep: past + future + Margin, now: now, since: start, young: map[Key]struct{}{}, maxKeys: maxKeys}
+	return &Memory{epoch: epoch, keep: past + future + Margin, now: now, maxKeys: maxKeys}
 }
 
 // Epoch returns the time before which no request is accepted.

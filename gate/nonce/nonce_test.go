@@ -92,6 +92,30 @@ func TestRule11_FullMemoryForgetsNothing(t *testing.T) {
 	}
 }
 
+func TestMemoryCountsBothGenerations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(time.Minute, time.Minute)
+		if m.maxKeys != 1_048_576 {
+			t.Errorf("room for %d requests", m.maxKeys)
+		}
+		m.maxKeys = 4
+		for i := range 2 {
+			if err := m.Take(t.Context(), keyOf(i), m.Epoch()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(m.keep + time.Second)
+		for i := range 2 {
+			if err := m.Take(t.Context(), keyOf(10+i), m.Epoch()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Take(t.Context(), keyOf(20), m.Epoch()); !errors.Is(err, ErrFull) {
+			t.Errorf("the fifth: %v", err)
+		}
+	})
+}
+
 // A request that an earlier process accepted has a ts that is not after the end of that
 // process, so the next process refuses it.
 func TestRule12_Restart(t *testing.T) {

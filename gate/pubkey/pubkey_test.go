@@ -23,10 +23,20 @@ func sshKey(t *testing.T, key any) ssh.PublicKey {
 	return pub
 }
 
+// A named key has a type and nothing else.
+type named struct{ kind string }
+
+func (n named) Type() string                        { return n.kind }
+func (n named) Marshal() []byte                     { return []byte(n.kind) }
+func (n named) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
+
 func TestRule04_KeyStrength(t *testing.T) {
-	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	ecdsaOn := func(curve elliptic.Curve) ssh.PublicKey {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sshKey(t, key.Public())
 	}
 	good, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -40,7 +50,12 @@ func TestRule04_KeyStrength(t *testing.T) {
 		key ssh.PublicKey
 		ok  bool
 	}{
-		"ECDSA":     {sshKey(t, p256.Public()), true},
+		"P-256":     {ecdsaOn(elliptic.P256()), true},
+		"P-384":     {ecdsaOn(elliptic.P384()), true},
+		"P-521":     {ecdsaOn(elliptic.P521()), true},
+		"sk":        {named{"sk-ssh-ed25519@openssh.com"}, false},
+		"no key":    {named{ssh.KeyAlgoED25519}, false},
+		"no RSA":    {named{ssh.KeyAlgoRSA}, false},
 		"Ed25519":   {sshKey(t, good), true},
 		"RSA 2047":  {sshKey(t, rsaOf(2047)), false},
 		"RSA 2048":  {sshKey(t, rsaOf(2048)), true},
