@@ -58,7 +58,7 @@ func TestRule02_TableOfPaths(t *testing.T) {
 		"/v2/": "GET HEAD", "/v2/_catalog": "GET", "/v2/_catalog?n=1&last=a": "GET", tags: "GET", tags + "?n=1": "GET",
 		"/v2/a/b/manifests/latest": "GET HEAD PUT DELETE", "/v2/a/b/manifests/" + digest: "GET HEAD PUT DELETE",
 		"/v2/a/b/blobs/" + digest: "GET HEAD DELETE", "/v2/a/b/blobs/uploads/": "POST", "/v2/a/b/blobs/uploads/?digest=" + digest: "POST",
-		"/v2/a/b/blobs/uploads/1-2_3=?_state=x&digest=" + digest: "GET HEAD PATCH PUT DELETE", "/v2/a/b/referrers/" + digest + "?artifactType=x": "GET",
+		"/v2/a/b/blobs/uploads/1-2_3=?_state=x&etag=y&digest=" + digest: "GET HEAD PATCH PUT DELETE", "/v2/a/b/referrers/" + digest + "?artifactType=x": "GET",
 	}
 	refused := []string{
 		"/v2", "/v2/a", "/v2/a/b", "/v2/_catalog/", tags + "/", "/v2/a/b/tags", "/v2/a/b/manifests/", "/v2/a/b/manifests/a/b", "/v2/a/b/blobs/x",

@@ -33,7 +33,7 @@ var allowed = map[kind]struct{ methods, parameters []string }{
 	manifests: {methods: []string{"GET", "HEAD", "PUT", "DELETE"}},
 	blobs:     {methods: []string{"GET", "HEAD", "DELETE"}},
 	uploads:   {methods: []string{"POST"}, parameters: []string{"mount", "from", "digest"}},
-	upload:    {methods: []string{"GET", "HEAD", "PATCH", "PUT", "DELETE"}, parameters: []string{"_state", "digest"}},
+	upload:    {methods: []string{"GET", "HEAD", "PATCH", "PUT", "DELETE"}, parameters: []string{"_state", "digest", "etag"}}, // etag: Ollama
 	referrers: {methods: []string{"GET"}, parameters: []string{"artifactType"}},
 }
 

@@ -17,13 +17,15 @@ const (
 	NameUnknown     = "NAME_UNKNOWN"
 )
 
-// Error writes an error in the form of OCI registries and in that of Ollama:
+// Error writes an error in the form of OCI registries and in that of Ollama, whose client
+// shows status for 401 and error for the others (api/types.go, AuthorizationError):
 //
-//	{"errors": [{"code": "DENIED", "message": "..."}], "error": "..."}
+//	{"errors": [{"code": "DENIED", "message": "..."}], "error": "...", "status": "..."}
 func Error(w http.ResponseWriter, status int, code, message string) {
 	JSON(w, status, map[string]any{
 		"errors": []map[string]string{{"code": code, "message": message}},
 		"error":  message,
+		"status": message,
 	})
 }
 

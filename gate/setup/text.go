@@ -18,10 +18,11 @@ const grantsText = `# What the owners of the keys may do. Nothing is granted unt
 # a grant. Grants only add up. A change is in force within a second. "countersignd explain
 # NAME" tells what somebody may do, and why.
 
-# Everyone with an enrolled key has the repositories below users/NAME.
+# Everyone with an enrolled key has the repositories below NAME and users/NAME. (The name
+# of a model of Ollama has two parts, such as alice/model.)
 # [[grant]]
 # names = ["*"]
-# repositories = ["users/${name}/*"]
+# repositories = ["${name}/*", "users/${name}/*"]
 # actions = ["pull", "push", "delete"]
 
 # Everyone with an enrolled key may pull shared models and images.
