@@ -40,8 +40,8 @@ windows:
 # Counted, since Go 1.26 may fail a run that a clock ends as if the target had
 # been slow (golang/go#75804).
 fuzz:
-	@set -e; for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-		echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
+	@set -e; for m in . gate; do for pkg in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+		echo "$$pkg $$f"; go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done; done
 
 # Plants mistakes and wants a test to notice each: docs/mutants.md. SAMPLE=1 plants all.
 SAMPLE ?= 40
