@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -119,7 +120,7 @@ func play(name string) {
 		return
 	}
 	if name == "started" { // the child of a plugin
-		select {}
+		waitForever()
 	}
 	var r request
 	if name != "deaf" {
@@ -162,10 +163,10 @@ var acts = map[string]func(r request, right reply){
 		fmt.Print(right)
 	},
 	"long":     func(_ request, right reply) { fmt.Print(right, strings.Repeat(" ", 1<<20)) },
-	"hang":     func(request, reply) { signalStart(); select {} },
-	"closes":   func(_ request, right reply) { fmt.Print(right); os.Stdout.Close(); signalStart(); select {} },
+	"hang":     func(request, reply) { signalStart(); waitForever() },
+	"closes":   func(_ request, right reply) { fmt.Print(right); os.Stdout.Close(); signalStart(); waitForever() },
 	"stays":    func(_ request, right reply) { startChild(); fmt.Print(right) },
-	"staysand": func(request, reply) { startChild(); select {} },
+	"staysand": func(request, reply) { startChild(); waitForever() },
 	"pin":      func(request, reply) { fmt.Fprintln(os.Stderr, "PIN is 9876\ncannot log in"); os.Exit(1) },
 	"surrounded": func(r request, _ reply) {
 		fmt.Printf(`{"v":1,"id":%q,"error":{"code":"internal","message":%q}}`, r.ID, surroundings())
@@ -253,3 +254,7 @@ var forgeries = map[string]forgery{
 	}, "is no line"},
 	"deep": {func(r reply) string { return strings.Repeat(`{"a":`, 100_000) }, "not one JSON object"},
 }
+
+// waitForever hangs. Without cgo, the runtime ends a program in which every goroutine
+// waits for another, but not one that waits for a timer.
+func waitForever() { time.Sleep(24 * time.Hour) }

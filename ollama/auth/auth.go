@@ -13,6 +13,8 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/countersign/countersign/config"
@@ -32,6 +34,11 @@ func open(ctx context.Context, _ string) (signer.Signer, error) {
 		return nil, err
 	}
 	s, _, err := c.Choose(config.Here("")).Open(ctx, c.Backends())
+	if search, ok := errors.AsType[*signer.SearchError](err); ok {
+		for _, p := range search.Passed { // programs like Ollama show the text and no more
+			err = fmt.Errorf("%w\n  passed over: %v", err, p.Err)
+		}
+	}
 	return s, err
 }
 
@@ -45,8 +52,8 @@ func open(ctx context.Context, _ string) (signer.Signer, error) {
 // ([signer.Staler]), for example because its file was replaced, and after an
 // error. Key is safe for concurrent use and returns when ctx ends.
 //
-// Errors: those of [config.Load] and [config.Choice.Open]. They list the
-// references that were tried.
+// Errors: those of [config.Load] and [config.Choice.Open]. Their text lists the
+// references that were tried, with the reasons.
 func Key(ctx context.Context) (signer.Signer, error) { return keys.Open(ctx, "") }
 
 // Sign signs bts with [Key] and returns "<public key>:<signature>". For an

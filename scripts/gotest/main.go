@@ -88,18 +88,26 @@ func (r *report) add(e event) {
 	}
 }
 
-// place is the file and the line before the text of a test.
-var place = regexp.MustCompile(`^\s*[\w.-]+\.go:\d+: (SKIPPED: |NOT TESTED: )?`)
+var (
+	// place is the file and the line before the text of a test.
+	place = regexp.MustCompile(`^\s*[\w.-]+\.go:\d+: `)
+
+	// command is the line of a script that skips the rest of it.
+	command = regexp.MustCompile(`^> .*\bskip '(.*)'$`)
+
+	// mark is what some reasons begin with.
+	mark = regexp.MustCompile(`^(SKIPPED|NOT TESTED): `)
+)
 
 // reasonOf returns the last text that a skipped test wrote.
 func reasonOf(output []string) string {
 	reason := "no reason given"
 	for _, line := range output {
 		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "=== ") && !strings.HasPrefix(text, "--- ") {
-			reason = place.ReplaceAllString(text, "")
+			reason = command.ReplaceAllString(place.ReplaceAllString(text, ""), "$1")
 		}
 	}
-	return reason
+	return mark.ReplaceAllString(reason, "")
 }
 
 // printSkipped prints each reason with its tests.

@@ -22,6 +22,8 @@ const events = `{"Action":"start","Package":"a"}
 {"Action":"skip","Package":"a","Test":"TestAgent/z"}
 {"Action":"output","Package":"b","Test":"TestKey","Output":"    key_test.go:3: ssh-agent is missing: install openssh-client\n"}
 {"Action":"skip","Package":"b","Test":"TestKey"}
+{"Action":"output","Package":"b","Test":"TestScript","Output":"        > [!exec:x] skip 'SKIPPED: needs x'\n"}
+{"Action":"skip","Package":"b","Test":"TestScript"}
 {"Action":"skip","Package":"b","Test":"TestSilent"}
 {"Action":"output","Package":"a","Output":"FAIL\n"}
 {"Action":"output","Package":"a","Output":"FAIL\ta\t0.004s\n"}
@@ -43,7 +45,9 @@ ok  	b	0.004s
 ?   	c	[no test files]
 go: a message
 
-Skipped: 3 tests, for these reasons:
+Skipped: 4 tests, for these reasons:
+  needs x
+    b: TestScript
   no reason given
     b: TestSilent
   ssh-agent is missing: install openssh-client
