@@ -59,21 +59,20 @@ func (a *app) query(args []string) (config.Query, error) {
 	return query, err
 }
 
-// printExplanation starts with the key, as "key show" does.
+// printExplanation starts with the key, as "key show" does. The references are in the
+// order in which they were tried.
 func (a *app) printExplanation(e config.Explanation) error {
-	var rows, others [][]string
+	var rows [][]string
 	if e.Registry != "" {
 		rows = append(rows, []string{"for", e.Registry})
 	}
 	for _, t := range e.Tried {
-		row := []string{string(t.Outcome), t.String()}
-		if t.Outcome == config.Taken {
-			rows = append(rows, row)
-			if e.Purposes != nil {
-				rows = append(rows, []string{"signs only", joinPurposes(e.Purposes)})
-			}
-		} else {
-			others = append(others, row, []string{"", t.Reason})
+		rows = append(rows, []string{string(t.Outcome), t.String()})
+		switch {
+		case t.Outcome != config.Taken:
+			rows = append(rows, []string{"", t.Reason})
+		case e.Purposes != nil:
+			rows = append(rows, []string{"signs only", joinPurposes(e.Purposes)})
 		}
 	}
 	if e.PublicKey != "" {
@@ -81,7 +80,7 @@ func (a *app) printExplanation(e config.Explanation) error {
 			return err
 		}
 	}
-	return a.printTable(3, append(rows, others...))
+	return a.printTable(3, rows)
 }
 
 // joinPurposes returns the purposes of a limited key as people read them.
