@@ -24,7 +24,7 @@ func (a *app) keyCmd() *cobra.Command {
 	}
 	cmd.AddCommand(
 		a.printsKey(a.keyGenerateCmd()), a.printsKey(a.keyShowCmd()), a.keyListCmd(),
-		a.printsKey(a.keyImportCmd()), a.keyExportCmd(), a.printsKey(a.keyCopyCmd()), a.keyDeleteCmd(), a.printsKey(a.keyRotateCmd()), a.keyPassphraseCmd(),
+		a.printsKey(a.keyImportCmd()), a.keyExportCmd(), a.printsKey(a.keyCopyCmd()), a.keyDeleteCmd(), a.keyRotateCmd(), a.keyPassphraseCmd(),
 	)
 	return cmd
 }

@@ -307,6 +307,11 @@ func (r *rotation) deleteOld(ctx context.Context, server *url.URL, flags *rotate
 	if err := r.app.checkConfirm(flags.yes); err != nil {
 		return err
 	}
+	unlock, err := keylock.Lock(ctx, "rotation")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := r.look(ctx); err != nil {
 		return err
 	}

@@ -36,8 +36,8 @@ func (a *app) targetFor(keys backends.Set, ref string, flags *keyFileFlags) (tar
 	return target{ref, name, store, fresh}, flags.check(store)
 }
 
-// keepLocked makes a key file that flags give no passphrase have the one that
-// unlocked its source, if there was one.
+// keepLocked gives a key file the passphrase that unlocked its source, unless flags
+// give it another passphrase.
 func (t target) keepLocked(unlockedWith func() []byte) {
 	files, ok := t.store.(*file.Backend)
 	secret := unlockedWith()

@@ -1,4 +1,4 @@
-// Package remedy writes the hint of an error for people who use the command.
+// Package remedy writes the hint of an error for users of the command.
 package remedy
 
 import (

@@ -95,7 +95,7 @@ var (
 	// command is the line of a script that skips the rest of it.
 	command = regexp.MustCompile(`^> .*\bskip '(.*)'$`)
 
-	// mark is what some reasons begin with.
+	// mark is the beginning of some reasons.
 	mark = regexp.MustCompile(`^(SKIPPED|NOT TESTED): `)
 )
 
