@@ -128,3 +128,7 @@ func (b *Backend) Delete(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// IsVolatile reports true: ssh-agent forgets its keys when it ends. The agent protocol
+// does not tell whether another agent, such as gpg-agent, keeps them.
+func (b *Backend) IsVolatile(context.Context) (bool, error) { return true, nil }
