@@ -122,6 +122,9 @@ func TestRotateFromEachState(t *testing.T) {
 // TestRotateKilled kills a rotation, later each time. No key is lost, and the next run
 // finishes.
 func TestRotateKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow: kills many processes")
+	}
 	session := secretservice.Start(t)
 	for _, ref := range []string{"file:key", "keyring:killed"} {
 		killed := 0
