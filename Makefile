@@ -95,6 +95,11 @@ uninstall:
 leaks:
 	go test -count=1 -v -run TestLeaks ./scripts/leaks -signatures 10000
 
+# Whole programs to copy, each a module of its own.
+.PHONY: examples-test
+examples-test:
+	cd examples/daemon && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
+
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.
 bench:

@@ -31,10 +31,10 @@ type app struct {
 	prompts []signer.PromptState // since the last order
 }
 
-func startApp(t *testing.T, s *secretservice.Session, server string) *app {
+func startApp(t *testing.T, env []string, server string) *app {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(s.Env(), appVariable+"="+server)
+	cmd.Env = append(slices.Clone(env), appVariable+"="+server)
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -121,17 +121,13 @@ func TestAppWithRealKeychain(t *testing.T) {
 	session := secretservice.StartBus(t, display.Env())
 	session.AddPrompter()
 	session.StartKeyring("password")
-	registry, err := challengetest.Start(challengetest.Config{SignIn: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(registry.Close)
+	registry := startSignIn(t)
 	for _, name := range []string{"one", "two", "three", "four"} {
 		registry.AddImage(name, "latest", []byte(name))
 	}
 	denied, allowed := []signer.PromptState{signer.PromptOpened, signer.PromptRefused}, []signer.PromptState{signer.PromptOpened, signer.PromptAllowed}
 
-	a := startApp(t, session, registry.URL)
+	a := startApp(t, session.Env(), registry.URL)
 	a.await("no key", func(s shownState) bool { return slices.Equal(s.Kinds, []string{signer.ErrNotFound.Error()}) })
 	a.start("ensure")
 	a.finish(nil)
@@ -156,7 +152,7 @@ func TestAppWithRealKeychain(t *testing.T) {
 
 	session.Lock()
 	a.kill()
-	a = startApp(t, session, registry.URL)
+	a = startApp(t, session.Env(), registry.URL)
 	a.await("locked at the start", func(s shownState) bool { return s.Locked && s.Account == "challengetest" && s.Fingerprint == first })
 	a.start("ensure")
 	display.Dismiss()
