@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,12 +18,26 @@ import (
 type asking struct{ *file.Backend }
 
 func newAsking() asking {
-	secret := func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }
-	return asking{&file.Backend{NewPassphrase: secret, Passphrase: func(ctx context.Context, _ string) ([]byte, error) {
+	return asking{&file.Backend{Passphrase: func(ctx context.Context, _ string) ([]byte, error) {
 		defer signer.BeginPrompt(ctx, "window", "key")(nil)
-		return []byte("secret"), nil
+		return []byte(passphrase), nil
 	}}}
 }
+
+// putLockedKey puts a key that passphrase unlocks at the place of the client's key. It has
+// one round of bcrypt, because 16 take a second with -race.
+func putLockedKey(t *testing.T, c *signin.Client) {
+	t.Helper()
+	data, err := os.ReadFile("../signer/testdata/id_ed25519_locked")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(strings.TrimPrefix(c.Key, "file:"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const passphrase = "correct horse"
 
 // TestPromptOfEachRequest wants the events of a prompt at the first signature, wherever
 // that is, and none later.
@@ -47,6 +61,7 @@ func TestPromptOfEachRequest(t *testing.T) {
 			var events []signer.PromptState
 			c := newClient(t, r)
 			c.Keys = signer.Mux{"file": newAsking()}
+			putLockedKey(t, c)
 			c.Prompt = func(e signer.PromptEvent) {
 				if e.Key != c.Key || e.Store != "window" {
 					t.Errorf("got %+v", e)
@@ -67,20 +82,18 @@ func TestPromptOfEachRequest(t *testing.T) {
 // found.
 func TestAsk(t *testing.T) {
 	r := startRegistry(t)
-	dir := t.TempDir()
 	t.Setenv("COUNTERSIGN_CONFIG", os.DevNull)
-	secret := func(context.Context, string) ([]byte, error) { return []byte("secret"), nil }
-	if _, err := (&file.Backend{NewPassphrase: secret}).Generate(t.Context(), filepath.Join(dir, "key")); err != nil {
-		t.Fatal(err)
-	}
+	locked := newClient(t, r)
+	putLockedKey(t, locked)
 	newClient := func(ask signer.PassphraseFunc) *signin.Client {
 		c, err := signin.New(r.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Key, c.Base, c.Ask = "file:"+filepath.Join(dir, "key"), r.Client().Transport, ask
+		c.Key, c.Base, c.Ask, c.StateDir = locked.Key, locked.Base, ask, ""
 		return c
 	}
+	secret := func(context.Context, string) ([]byte, error) { return []byte(passphrase), nil }
 	refuse := func(context.Context, string) ([]byte, error) { return nil, signer.ErrDenied }
 	for want, ask := range map[error]signer.PassphraseFunc{signin.ErrNotConnected: secret, signer.ErrDenied: refuse, signer.ErrLocked: nil} {
 		c := newClient(ask)

@@ -123,7 +123,7 @@ func TestStateOfLockedKeyFile(t *testing.T) {
 	if s := c.State(t.Context()); s.Locked {
 		t.Errorf("without a key: %+v", s)
 	}
-	ensureKey(t, c)
+	putLockedKey(t, c)
 	if s := restartWith(c, newAsking()).State(t.Context()); !s.Locked || s.Err != nil || s.Ref != c.Key {
 		t.Errorf("before the first signature: %+v", s)
 	}

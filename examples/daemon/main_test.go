@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,22 +154,24 @@ func TestDaemonRefusesWrongCalls(t *testing.T) {
 	}
 }
 
-// fixed answers every request with one digest.
-type fixed string
+// A tag answers every request with its digest.
+type tag struct{ digest atomic.Value }
 
-func (f fixed) RoundTrip(req *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Docker-Content-Digest": {string(f)}}, Body: http.NoBody, Request: req}, nil
+func (g *tag) RoundTrip(req *http.Request) (*http.Response, error) {
+	header := http.Header{"Docker-Content-Digest": {g.digest.Load().(string)}}
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody, Request: req}, nil
 }
 
 func TestDaemonLooksEveryPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &logFile{}
-		s := &service{client: &http.Client{Transport: fixed("sha256:1")}, url: "http://registry", every: time.Hour, log: slog.New(slog.NewTextHandler(log, nil))}
+		log, latest := &logFile{}, &tag{}
+		latest.digest.Store("sha256:1")
+		s := &service{client: &http.Client{Transport: latest}, url: "http://registry", every: time.Hour, log: slog.New(slog.NewTextHandler(log, nil))}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.run(ctx, silent{make(chan struct{})}) }()
 		time.Sleep(90 * time.Minute)
-		s.client.Transport = fixed("sha256:2")
+		latest.digest.Store("sha256:2")
 		time.Sleep(time.Hour)
 		stop()
 		if err := <-ended; err != nil || strings.Count(log.String(), "new manifest") != 2 {
