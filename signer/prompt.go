@@ -55,8 +55,8 @@ type (
 // If many callers wait for one prompt, the function of the caller that came first is
 // called, and is called once for each event.
 //
-// A store whose library does not tell when it asks has no events: the Keychain of macOS
-// and pass. KWallet has events also if its wallet opens without a question.
+// A store whose library does not tell when it asks has no events: the Keychain of macOS,
+// pass, and an SSH agent. KWallet has events also if its wallet opens without a question.
 func WithPromptFunc(ctx context.Context, fn func(PromptEvent)) context.Context {
 	if outer := promptFuncOf(ctx); outer != nil {
 		inner := fn
