@@ -291,3 +291,39 @@ func TestRefusesToSign(t *testing.T) {
 		t.Error("the key is stale, and the agent still lists it")
 	}
 }
+
+// After a refusal, the agent is asked for its list, and may refuse that too.
+func TestRefusesToSignAndToList(t *testing.T) {
+	pub, err := ssh.NewPublicKey(signertest.NewKey(t).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan []byte, 3)
+	answers <- identities(pub.Marshal(), "me")
+	answers <- message([]byte{5})
+	answers <- message([]byte{5})
+	b := &agent.Backend{Socket: agenttest.Listen(t, func(c net.Conn) {
+		for request(c) != 0 {
+			if _, err := c.Write(<-answers); err != nil {
+				return
+			}
+		}
+	})}
+	k, err := b.Open(t.Context(), "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = k.Sign(t.Context(), []byte("hello"))
+	wantError(t, err, signer.ErrLocked, false, "agent#empty-or-locked", "refuses to list")
+}
+
+// The shortest list that announces two keys, and one byte less.
+func TestHostileCounts(t *testing.T) {
+	list := append([]byte{12, 0, 0, 0, 2}, make([]byte, 16)...) // two keys without a name
+	b := hostile{answer: message(list)}.start(t)
+	_, err := b.List(t.Context())
+	wantError(t, err, nil, false, "agent#not-an-agent", "not an answer")
+	b = hostile{answer: message(list[:len(list)-6])}.start(t)
+	_, err = b.List(t.Context())
+	wantError(t, err, nil, false, "agent#not-an-agent", "announces 2 keys in 15 bytes")
+}
