@@ -33,8 +33,8 @@ func (p *population) size() (n int) {
 	return n
 }
 
-// generateAll returns one of every sample of the mutants of all targets.
-func generateAll(root string, targets []target, sample int) (*population, error) {
+// generateAll returns the mutants of all targets that are in s.
+func generateAll(root string, targets []target, s sample) (*population, error) {
 	byDir := map[string][]target{}
 	for _, t := range targets {
 		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(t.file))); err != nil {
@@ -52,7 +52,7 @@ func generateAll(root string, targets []target, sample int) (*population, error)
 	for _, dir := range dirs {
 		of := group{pkg: packages[dir]}
 		for _, t := range byDir[dir] {
-			g := &generator{ids: all.ids, target: t, pkg: of.pkg, sample: sample}
+			g := &generator{ids: all.ids, target: t, pkg: of.pkg, sample: s}
 			if err := g.generate(filepath.Join(root, filepath.FromSlash(t.file))); err != nil {
 				return nil, err
 			}
@@ -68,7 +68,7 @@ type generator struct {
 	ids      map[string]bool
 	target   target
 	pkg      *pkg
-	sample   int
+	sample   sample
 	name     string // of the file
 	source   []byte
 	function string     // that is visited
@@ -151,7 +151,7 @@ func (g *generator) add(n ast.Node, from, to token.Pos, m mutant) {
 		m.change = fmt.Sprintf("%s (number %d)", change, k)
 	}
 	g.ids[m.id()] = true
-	if m.inSample(g.sample) && g.pkg.checkWith(g.name, m.source()) == nil {
+	if g.sample.has(m) && g.pkg.checkWith(g.name, m.source()) == nil {
 		g.mutants = append(g.mutants, m)
 	}
 }

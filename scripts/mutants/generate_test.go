@@ -21,7 +21,7 @@ func changes(t *testing.T, source string) []string {
 	if err := p.parse(listed{ImportPath: "p", Dir: filepath.Dir(name), GoFiles: []string{"p.go"}}); err != nil {
 		t.Fatal(err)
 	}
-	g := &generator{ids: map[string]bool{}, target: target{file: "p.go"}, pkg: p, sample: 1}
+	g := &generator{ids: map[string]bool{}, target: target{file: "p.go"}, pkg: p, sample: sample{}}
 	if err := g.generate(name); err != nil {
 		t.Fatal(err)
 	}
@@ -118,21 +118,35 @@ func TestSampleIsFixed(t *testing.T) {
 	moved := m
 	moved.line = 99
 	for _, n := range []int{1, 2, 3, 50} {
-		if m.inSample(n) != moved.inSample(n) {
+		if s := (sample{parts: n}); s.has(m) != s.has(moved) {
 			t.Errorf("the line decides whether a mutant is one of %d", n)
 		}
 	}
-	if !m.inSample(1) {
+	if !(sample{}).has(m) || !(sample{parts: 1}).has(m) {
 		t.Error("a sample of all leaves a mutant out")
 	}
-	chosen := 0
+}
+
+// Each mutant is in one part, and the parts have about the same size.
+func TestPartsOfASample(t *testing.T) {
+	const parts = 10
+	var sizes [parts]int
 	for i := range 1000 {
-		m.change = strings.Repeat("x", i)
-		if m.inSample(10) {
-			chosen++
+		m := mutant{target: target{file: "a.go"}, function: "f", change: strings.Repeat("x", i)}
+		found := 0
+		for part := range parts {
+			if (sample{parts, part}).has(m) {
+				sizes[part]++
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("mutant %d is in %d parts, want 1", i, found)
 		}
 	}
-	if chosen < 50 || chosen > 200 {
-		t.Errorf("a tenth of 1000 mutants has %d", chosen)
+	for part, size := range sizes {
+		if size < 50 || size > 200 {
+			t.Errorf("part %d of 1000 mutants has %d", part, size)
+		}
 	}
 }

@@ -8,6 +8,7 @@
 //	go run ./scripts/mutants                      all mutants: takes hours
 //	go run ./scripts/mutants challenge/scope.go   the mutants of some files
 //	go run ./scripts/mutants -sample 40           a fixed fortieth of all mutants
+//	go run ./scripts/mutants -sample 40 -part 1   another fortieth, up to -part 39
 //	go run ./scripts/mutants -list                only the list, without tests
 //
 // The files themselves are never changed: the go command reads each mutant
@@ -33,13 +34,18 @@ import (
 const explanationsPage = "docs/mutants.md"
 
 func main() {
-	sample := flag.Int("sample", 1, "try only a fixed part of the mutants: one of every `N`")
+	parts := flag.Int("sample", 1, "try only a fixed part of the mutants: one of every `N`")
+	part := flag.Int("part", 0, "try the part with this `number` instead, from 0 to N-1")
 	list := flag.Bool("list", false, "list the mutants and do not test them")
 	jobs := flag.Int("jobs", runtime.GOMAXPROCS(0), "number of mutants to test at the same time")
 	flag.Parse()
+	if *parts < 1 || *part < 0 || *part >= *parts {
+		fmt.Fprintln(os.Stderr, "mutants: -sample is at least 1, and -part is less than it")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ok, err := run(ctx, options{sample: *sample, list: *list, jobs: *jobs, files: flag.Args()})
+	ok, err := run(ctx, options{sample: sample{parts: *parts, part: *part}, list: *list, jobs: *jobs, files: flag.Args()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
@@ -50,7 +56,7 @@ func main() {
 }
 
 type options struct {
-	sample int
+	sample sample
 	list   bool
 	jobs   int
 	files  []string // empty means all

@@ -41,11 +41,18 @@ func (m mutant) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", m.target.file, m.line, m.function, m.change)
 }
 
-// inSample chooses one mutant of every n by the hash of its identity: a change
-// elsewhere does not change the choice.
-func (m mutant) inSample(n int) bool {
+// A sample is one of several parts of all mutants, which have about the same size. The
+// zero value is all mutants.
+type sample struct {
+	parts int // how many there are
+	part  int // the number of this one, from 0
+}
+
+// has reports whether m is in the sample. The hash of the identity decides that, so a
+// change elsewhere does not change the sample.
+func (s sample) has(m mutant) bool {
 	sum := sha256.Sum256([]byte(m.id()))
-	return binary.BigEndian.Uint64(sum[:])%uint64(max(n, 1)) == 0
+	return binary.BigEndian.Uint64(sum[:])%uint64(max(s.parts, 1)) == uint64(s.part)
 }
 
 // source returns the changed file.

@@ -31,7 +31,7 @@ func wait(n int) (rounds int) {
 `, `if !allow(true, false) || allow(false, false) || wait(1) != 1 {
 		t.Fail()
 	}`)
-	all, err := generateAll(root, []target{{file: "p.go"}}, 1)
+	all, err := generateAll(root, []target{{file: "p.go"}}, sample{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func wait(n int) (rounds int) {
 // TestFailingTests wants an error where the tests fail without a mutant.
 func TestFailingTests(t *testing.T) {
 	root := writeModule(t, "package p\n\nfunc f() bool { return true }\n", "if f() {\n\tt.Fail()\n}")
-	all, err := generateAll(root, []target{{file: "p.go"}}, 1)
+	all, err := generateAll(root, []target{{file: "p.go"}}, sample{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestFailingTests(t *testing.T) {
 }
 
 func TestMissingFile(t *testing.T) {
-	if _, err := generateAll("../..", []target{{file: "scripts/mutants/nosuch.go"}}, 1); err == nil {
+	if _, err := generateAll("../..", []target{{file: "scripts/mutants/nosuch.go"}}, sample{}); err == nil {
 		t.Error("a file of the table is missing, and nothing is said")
 	}
 }
