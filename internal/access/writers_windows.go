@@ -79,23 +79,36 @@ func (w walk) checkEntry(path, kind string, rights windows.ACCESS_MASK) error {
 	if err != nil {
 		return fmt.Errorf("reading the permissions of %s: %w", name, err)
 	}
-	owner, _, err := descriptor.Owner()
+	problem, err := w.findWriter(descriptor, rights)
 	if err != nil {
-		return fmt.Errorf("reading the owner of %s: %w", name, err)
+		return fmt.Errorf("reading the permissions of %s: %w", name, err)
 	}
-	problem := fmt.Sprintf("%s belongs to %s", name, owner)
-	if w.trusts(owner) {
-		other, err := findOther(descriptor, rights, w.trusts)
-		if err != nil || other == "" {
-			return err
-		}
-		problem = fmt.Sprintf("%s can be changed by %s", name, other)
+	if problem == "" {
+		return nil
 	}
+	problem = name + " " + problem
 	if name != w.file {
 		problem += ", who can replace " + w.file
 	}
 	err = fmt.Errorf("%w: %s", signer.ErrInsecure, problem)
 	return signer.WithHint(err, signer.Hint{Do: useCopy})
+}
+
+// findWriter describes a user who is not trusted and owns a file or has one of the
+// rights to it. It returns "" if there is none.
+func (w walk) findWriter(descriptor *windows.SECURITY_DESCRIPTOR, rights windows.ACCESS_MASK) (string, error) {
+	owner, _, err := descriptor.Owner()
+	if err != nil {
+		return "", err
+	}
+	if !w.trusts(owner) {
+		return "belongs to " + owner.String(), nil
+	}
+	other, err := findOther(descriptor, rights, w.trusts)
+	if err != nil || other == "" {
+		return "", err
+	}
+	return "can be changed by " + other, nil
 }
 
 // trusts reports whether sid is the user or may change everything anyway.

@@ -1,108 +1,75 @@
-package access_test
+package access
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
-
-	"github.com/countersign/countersign/internal/access"
-	"github.com/countersign/countersign/signer"
 )
 
-// In Wine, which maps access control lists to modes, it takes a umask such as 022.
-func TestCheckWritersOfWindows(t *testing.T) {
-	me, err := access.CurrentUser()
+// The lists are in SDDL: C:\ and a profile as Windows makes them, and others. Files with
+// such lists cannot be made in Wine, which gives files the rights of the umask.
+func TestFindWriter(t *testing.T) {
+	me, err := CurrentUser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := "D:P(A;;FA;;;" + me.String() + ")"
-	const readByAll, changedByAll = "(A;;FR;;;WD)", "(A;;FA;;;WD)"
+	mine := "(A;;FA;;;" + me.String() + ")"
+	const everyone, stranger = "can be changed by S-1-1-0", "S-1-5-21-1-2-3-1001"
 	for _, tt := range []struct {
-		name, dir, file string // the access control lists
-		text            string // of the error, or "" for none
+		name, sddl string
+		rights     windows.ACCESS_MASK
+		want       string
 	}{
-		{"mine", mine, mine, ""},
-		{"read by others", mine + readByAll, mine + readByAll, ""},
-		{"a file that others change", mine, mine + changedByAll, "can be changed by S-1-1-0"},
-		{"a directory that others change", mine + changedByAll, mine, "who can replace key file"},
+		{"a file of mine", "O:" + me.String() + "D:P" + mine, changeFile, ""},
+		{"a file that others read", "O:" + me.String() + "D:P" + mine + "(A;;FR;;;WD)", changeFile, ""},
+		{"a file that others write", "O:" + me.String() + "D:P" + mine + "(A;;FW;;;WD)", changeFile, everyone},
+		{"a file that others delete", "O:" + me.String() + "D:P" + mine + "(A;;SD;;;WD)", changeFile, everyone},
+		{"a file whose list others change", "O:" + me.String() + "D:P" + mine + "(A;;WD;;;WD)", changeFile, everyone},
+		{"a file of another user", "O:" + stranger + "D:P" + mine, changeFile, "belongs to " + stranger},
+		{"a file of SYSTEM", "O:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)", changeFile, ""},
+		{"C:\\", "O:" + trustedInstaller + "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICIIO;0x1301bf;;;AU)(A;;0x4;;;AU)", changeDir, ""},
+		{"a directory below C:\\", "O:BAD:(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;AU)", changeDir, "can be changed by S-1-5-11"},
+		{"a profile", "O:SYD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;" + me.String() + ")", changeDir, ""},
+		{"a directory from which others delete", "O:" + me.String() + "D:P" + mine + "(A;;0x40;;;WD)", changeDir, everyone},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			temp, err := os.MkdirTemp("", "countersign-test-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(temp) }) // not t.TempDir: Wine cannot remove it
-			path := filepath.Join(temp, "dir", "key")
-			makeDirWith(t, filepath.Dir(path), tt.dir)
-			makeFileWith(t, path, tt.file)
-			err = access.CheckWriters("key file", path)
-			if tt.text == "" {
-				if err != nil {
-					t.Errorf("got error %v, want none", err)
-				}
-				return
-			}
-			if !errors.Is(err, signer.ErrInsecure) || !strings.Contains(err.Error(), tt.text) {
-				t.Errorf("got error %v, want ErrInsecure with %q", err, tt.text)
-			}
-			if hint, ok := signer.HintOf(err); !ok || hint.Do == "" {
-				t.Error("the error has no remedy")
-			}
-		})
+		descriptor, err := windows.SecurityDescriptorFromString(tt.sddl)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		got, err := walk{me: me}.findWriter(descriptor, tt.rights)
+		if err != nil || got != tt.want {
+			t.Errorf("%s: got %q and error %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+func TestCheckWritersOfFile(t *testing.T) {
+	dir, err := os.MkdirTemp("", "countersign-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // not t.TempDir: Wine cannot remove it
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckWriters("key file", path); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestCheckWritersOfMissingFile(t *testing.T) {
-	if err := access.CheckWriters("key file", `C:\countersign-test-absent\key`); !errors.Is(err, os.ErrNotExist) {
+	if err := CheckWriters("key file", `C:\countersign-test-absent\key`); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got error %v, want ErrNotExist", err)
 	}
 }
 
 func TestCheckWritersOfDevice(t *testing.T) {
-	if err := access.CheckWriters("configuration file", "NUL"); err != nil {
+	if err := CheckWriters("configuration file", "NUL"); err != nil {
 		t.Error(err)
-	}
-}
-
-// attributes returns those of a new file or directory with the security descriptor sddl.
-func attributes(t *testing.T, sddl string) *windows.SecurityAttributes {
-	t.Helper()
-	descriptor, err := windows.SecurityDescriptorFromString(sddl)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &windows.SecurityAttributes{SecurityDescriptor: descriptor}
-	a.Length = uint32(unsafe.Sizeof(*a))
-	return a
-}
-
-func makeDirWith(t *testing.T, path, sddl string) {
-	t.Helper()
-	name, err := windows.UTF16PtrFromString(path)
-	if err == nil {
-		err = windows.CreateDirectory(name, attributes(t, sddl))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func makeFileWith(t *testing.T, path, sddl string) {
-	t.Helper()
-	name, err := windows.UTF16PtrFromString(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := windows.CreateFile(name, windows.GENERIC_WRITE, 0, attributes(t, sddl), windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := windows.CloseHandle(h); err != nil {
-		t.Fatal(err)
 	}
 }
