@@ -16,7 +16,7 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// defaultTimeout is long enough for a person who looks for the token and types.
+// defaultTimeout gives a person the time to find the token and to touch it.
 const defaultTimeout = time.Minute
 
 // call sends r to the plugin. If the plugin needs a passphrase, call asks for it

@@ -51,7 +51,7 @@ func (b *Backend) newKey(plugin, name string, pub ssh.PublicKey, prompt string) 
 // Stale implements [signer.Staler].
 func (k *key) Stale() bool { return k.stale.Load() }
 
-// Algorithms returns what [signer.Algorithms] does.
+// Algorithms returns the algorithms of the key: see [signer.Algorithms].
 func (k *key) Algorithms() []string { return signer.Algorithms(k.AlgorithmSigner) }
 
 func nonNil(msg []byte) []byte { return append([]byte{}, msg...) }

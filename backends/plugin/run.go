@@ -20,12 +20,12 @@ const (
 	maxStderr = 4 << 10
 
 	// pipeDelay is how long a process that left the program's group can hold up a call
-	// by keeping the program's pipes open. It must suffice for reading what is in the
+	// by keeping the program's pipes open. It is long enough to read the rest of the
 	// pipes on a busy machine.
 	pipeDelay = 5 * time.Second
 )
 
-// output is what a program wrote.
+// output is the output of a program.
 type output struct {
 	reply  []byte
 	stderr []byte

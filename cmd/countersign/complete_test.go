@@ -25,6 +25,14 @@ func TestBashCompletion(t *testing.T) {
 	if err := os.WriteFile(script, out, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	plugin := filepath.Join(h.dir, "plugins", "countersign-backend-sample") // is not started
+	if err := os.Mkdir(filepath.Dir(plugin), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plugin, []byte("#!/bin/false"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := "PATH=" + filepath.Dir(plugin) + ":" + os.Getenv("PATH")
 	const tab = `
 source "$1"; source "$2"; COMP_LINE=$3; shift 3
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_POINT=${#COMP_LINE}; COMP_TYPE=9; COMP_KEY=9
@@ -41,6 +49,9 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		"key show file:~/.oll":                 `\~/.ollama/`, // to the command it is ~ again
 		`key show file:\~/.ollama/id_ed25519.`: `\~/.ollama/id_ed25519.pub`,
 		"key show file:.ollama/id_ed25519.":    ".ollama/id_ed25519.pub",
+		"key show pl":                          "plugin:",
+		"key show plugin:sam":                  "sample:",
+		"plugin test sam":                      "sample",
 		"key show env:USERPROF":                "USERPROFILE",
 		"key show keyring:f":                   "",
 		"get f":                                "",
@@ -49,7 +60,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 			line := "countersign " + line
 			words := strings.Fields(strings.ReplaceAll(line, ":", " : "))
 			cmd := exec.CommandContext(t.Context(), bash, append([]string{"-c", tab, "bash", library, script, line}, words...)...)
-			cmd.Env, cmd.Dir = h.command(t).Env, h.dir
+			cmd.Env, cmd.Dir = append(h.command(t).Env, path), h.dir
 			out, err := cmd.Output()
 			if got := strings.TrimSpace(string(out)); err != nil || got != want {
 				t.Errorf("got %q, want %q, error %v", got, want, err)

@@ -56,7 +56,7 @@ func has[A any](s *store) bool {
 
 func nameOf[A any]() string { return reflect.TypeFor[A]().Name() }
 
-// changes reports whether the ability A changes what the store holds.
+// changes reports whether the ability A changes the content of the store.
 func changes[A any]() bool {
 	switch nameOf[A]() {
 	case "Generator", "Importer", "Deleter":

@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// A Result is what one check found.
+// A Result is the result of one check.
 type Result struct {
 	Skipped  string   // why the check does not apply; "" if it ran
-	Failures []string // what is wrong, without the name of the check
+	Failures []string // the mistakes of the backend, without the name of the check
 }
 
 // Try runs c outside of a Go test. It returns after c has ended, and ctx is the
@@ -28,7 +28,7 @@ func (c Check) Try(ctx context.Context, s Store) Result {
 	return Result{r.skipped, r.failures}
 }
 
-// A recorder is a TB that writes down what a check says.
+// A recorder is a TB that keeps the failures of a check.
 type recorder struct {
 	ctx      context.Context
 	cleanups []func()

@@ -53,7 +53,7 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 	return json.Marshal(s())
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads the form that MarshalJSON writes.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var secret []byte
 	if err := json.Unmarshal(data, &secret); err != nil || secret == nil {

@@ -38,7 +38,7 @@ func Main(name string, b signer.Backend) {
 	}
 }
 
-// Serve does for one request what [Main] does. It returns an error if there is no
+// Serve answers one request, as [Main] does. It returns an error if there is no
 // request, or if the reply cannot be written.
 func Serve(ctx context.Context, name string, b signer.Backend, stdin io.Reader, stdout io.Writer) error {
 	data, err := io.ReadAll(io.LimitReader(stdin, pluginwire.MaxRequest+1))
