@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,9 +18,11 @@ import (
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/vault"
 	"github.com/countersign/countersign/internal/agenttest"
 	"github.com/countersign/countersign/internal/plugintest"
 	"github.com/countersign/countersign/internal/secretservice"
+	"github.com/countersign/countersign/internal/vaulttest"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -38,6 +43,7 @@ func stores() []store {
 		{"`agent:` (ssh-agent)", openAgent, hangAgent},
 		{"`agent:` (gpg-agent)", openGPGAgent, nil},
 		{"`plugin:` (in Go)", plugintest.Open, plugintest.OpenHanging},
+		{"`vault:` (a fake in the same process)", openVault, hangVault},
 	}
 	if plugintest.HasSoftHSM() {
 		all = append(all, store{"`plugin:pkcs11:` (SoftHSM)", openPKCS11, nil})
@@ -185,6 +191,38 @@ func (h hanging) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
 }
 
 func openPKCS11(t *testing.T) signer.Signer { return plugintest.OpenPKCS11(t, "..") }
+
+func openVault(t *testing.T) signer.Signer {
+	fake := vaulttest.New(nil)
+	fake.AddEngine("transit")
+	return generateInVault(t, fake, fake.Root)
+}
+
+// hangVault opens a key of a server that answers everything except signatures.
+func hangVault(t *testing.T) signer.Signer {
+	fake := vaulttest.New(nil)
+	fake.AddEngine("transit")
+	end := t.Context().Done()
+	return generateInVault(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/v1/transit/sign/") {
+			<-end
+			return
+		}
+		fake.ServeHTTP(w, req)
+	}), fake.Root)
+}
+
+func generateInVault(t *testing.T, server http.Handler, token string) signer.Signer {
+	h := httptest.NewServer(server)
+	t.Cleanup(h.Close)
+	b := &vault.Backend{Address: h.URL, Token: func() string { return token }}
+	t.Cleanup(b.CloseIdleConnections)
+	key, err := b.Generate(t.Context(), "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
 
 func openKey(t *testing.T, b signer.Backend, name string) signer.Signer {
 	t.Helper()

@@ -7,11 +7,14 @@ import (
 	"encoding/pem"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -22,9 +25,11 @@ import (
 	"github.com/countersign/countersign/backends/env"
 	"github.com/countersign/countersign/backends/file"
 	"github.com/countersign/countersign/backends/keyring"
+	"github.com/countersign/countersign/backends/vault"
 	"github.com/countersign/countersign/internal/agenttest"
 	"github.com/countersign/countersign/internal/plugintest"
 	"github.com/countersign/countersign/internal/secretservice"
+	"github.com/countersign/countersign/internal/vaulttest"
 	"github.com/countersign/countersign/signer"
 	"github.com/countersign/countersign/signer/signertest"
 )
@@ -49,6 +54,7 @@ var stores = []struct {
 	{"agent: (gpg-agent)", openGPGAgent},
 	{"plugin: (in Go)", plugintest.Open},
 	{"plugin:pkcs11: (SoftHSM)", openPKCS11},
+	{"vault: (a fake in this process)", openVault},
 }
 
 // A state is what a leak would increase.
@@ -153,6 +159,32 @@ func openAgent(t *testing.T) signer.Signer {
 
 func openGPGAgent(t *testing.T) signer.Signer {
 	return imported(t, &agent.Backend{Socket: agenttest.StartGPG(t)}, "leaks")
+}
+
+// openVault makes a key on a fake. It gives each caller a connection before the open
+// files are counted: the first signatures wait for each other.
+func openVault(t *testing.T) signer.Signer {
+	fake := vaulttest.New(nil)
+	fake.AddEngine("transit")
+	var first atomic.Int32
+	var together sync.WaitGroup
+	together.Add(callers)
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/v1/transit/sign/") && first.Add(1) <= callers {
+			together.Done()
+			together.Wait()
+		}
+		fake.ServeHTTP(w, req)
+	}))
+	t.Cleanup(h.Close)
+	b := &vault.Backend{Address: h.URL, Token: func() string { return fake.Root }}
+	t.Cleanup(b.CloseIdleConnections)
+	key, err := b.Generate(t.Context(), "leaks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign(t, key, callers)
+	return key
 }
 
 // imported stores a new key and opens it.
