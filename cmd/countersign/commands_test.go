@@ -34,8 +34,6 @@ var everyCommand = map[string]string{
 	"agent":                 "agent env:ARGUMENT --timeout 1s --socket agent.sock",
 	"connect":               "connect --timeout 1s URL",
 	"disconnect":            "disconnect URL",
-	"plugin list":           "plugin list",
-	"plugin test":           "plugin test absent KEY",
 	"completion bash":       "completion bash",
 	"completion zsh":        "completion zsh",
 	"completion fish":       "completion fish",

@@ -66,8 +66,8 @@ func (a *app) moveKey(ctx context.Context, from, to string, flags *keyFileFlags,
 	if err := a.checkConfirm(yes); err != nil {
 		return err
 	}
-	if err := checkLasting(ctx, keys, from, to); err != nil {
-		return err
+	if err := checkLasting(ctx, keys, to); err != nil {
+		return withSourceKept(err, from)
 	}
 	target, pub, err := a.writeCopy(ctx, keys, from, to, flags)
 	if err != nil {
@@ -122,11 +122,16 @@ func (a *app) transfer(ctx context.Context, keys backends.Set, from, to string, 
 	}
 	t.keepLocked(unlockedWith)
 	if pub, written, err = t.write(ctx, key); err != nil {
-		hint, _ := signer.HintOf(err)
-		hint.Do = strings.TrimPrefix(hint.Do+"; "+from+" was not changed", "; ")
-		return t, nil, written, signer.WithHint(err, hint)
+		return t, nil, written, withSourceKept(err, from)
 	}
 	return t, pub, written, nil
+}
+
+// withSourceKept adds to the hint of err that the key from was not changed.
+func withSourceKept(err error, from string) error {
+	hint, _ := signer.HintOf(err)
+	hint.Do = strings.TrimPrefix(hint.Do+"; "+from+" was not changed", "; ")
+	return signer.WithHint(err, hint)
 }
 
 // isSamePlace reports whether two references name one place: the copy of a key there
@@ -151,7 +156,7 @@ func isSamePlace(keys backends.Set, x, y string) bool {
 }
 
 // checkLasting refuses to delete a key whose copy would be forgotten.
-func checkLasting(ctx context.Context, keys backends.Set, from, to string) error {
+func checkLasting(ctx context.Context, keys backends.Set, to string) error {
 	store, _, err := backendFor[signer.Importer](keys, "import", to)
 	if err != nil {
 		return err
@@ -166,8 +171,8 @@ func checkLasting(ctx context.Context, keys backends.Set, from, to string) error
 	if err != nil || !forgets {
 		return signer.Wrap("import", to, err)
 	}
-	err = usageError{fmt.Errorf("%s would be in a store that forgets its keys at a reboot, so nothing was copied and %s was kept", to, from)}
-	return signer.WithHint(err, signer.Hint{Do: "copy it without --delete-source, and keep " + from})
+	err = usageError{fmt.Errorf("%s would be in a store that forgets its keys at a reboot, so nothing was copied", to)}
+	return signer.WithHint(err, signer.Hint{Do: "copy it without --delete-source"})
 }
 
 // checkOpenCopy refuses to write the key of a variable that has a passphrase into a

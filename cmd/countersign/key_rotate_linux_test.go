@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type rotationTest struct {
 func newRotationTest(t *testing.T, ref string, env []string) rotationTest {
 	t.Helper()
 	sh := commandShell{t, t.TempDir(), env}
+	writeFile(t, filepath.Join(sh.dir, "config.toml"), "[keyring]\ntimeout = \"1m\"\n") // for a busy machine
+	sh.env = append(slices.Clip(sh.env), "COUNTERSIGN_CONFIG="+filepath.Join(sh.dir, "config.toml"))
 	registry := startDemoRegistry(t)
 	t.Cleanup(func() {
 		for _, suffix := range []string{"", ".new", ".old"} { // the stores of tests are shared
