@@ -48,6 +48,7 @@ type section struct {
 	keys     []Candidate
 	realms   []challenge.Origin // nil if the file does not say
 	insecure bool
+	helper   Helper
 
 	ca, certificate string // PEM files for TLS; "" if the file does not say
 }

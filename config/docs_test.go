@@ -44,7 +44,7 @@ func TestPage(t *testing.T) {
 		t.Error("the page's JSON is not testdata/taken.json")
 	}
 	// Every key has a row in a table.
-	for _, key := range []string{"keys", "realms", "insecure", "stores", "timeout", "prompt_timeout", "folder", "passphrase", "purposes", "program", "environment"} {
+	for _, key := range []string{"keys", "realms", "insecure", "stores", "timeout", "prompt_timeout", "folder", "passphrase", "purposes", "program", "environment", "helper", "helper_lifetime"} {
 		if !strings.Contains(page, "\n| `"+key+"` |") {
 			t.Errorf("no row for %s", key)
 		}

@@ -68,6 +68,9 @@ func (r *reader) registry(name string, line int) (table, error) {
 
 			"ca":          r.filePath(&s.ca, "/etc/countersign/ca.pem"),
 			"certificate": r.filePath(&s.certificate, "~/.config/countersign/client.pem"),
+
+			"helper":          r.helperActions(&s.helper.Actions),
+			"helper_lifetime": r.helperLifetime(&s.helper.Lifetime),
 		},
 		unquoted: func(string) string {
 			return `the name of a registry is in quotes: [registry."registry.example.com"]`
