@@ -49,13 +49,19 @@ func statusOf(err error) (int, string) {
 		return r.status, "DENIED"
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
+	step, _ := errors.AsType[*challenge.Error](err)
 	switch {
-	case is(signer.ErrLocked), is(signer.ErrNotFound), is(signer.ErrUnavailable):
-		return http.StatusServiceUnavailable, "UNAVAILABLE"
 	case is(signer.ErrDenied), is(challenge.ErrRejected), is(challenge.ErrRealm):
 		return http.StatusForbidden, "DENIED"
+	case errors.As(err, new(keyError)), step != nil && (step.Op == "get key" || step.Op == "sign"):
+		return http.StatusServiceUnavailable, "UNAVAILABLE"
 	case is(context.DeadlineExceeded):
 		return http.StatusGatewayTimeout, "UNAVAILABLE"
 	}
 	return http.StatusBadGateway, "UNAVAILABLE"
 }
+
+// A keyError is an error of the key, and not of the server.
+type keyError struct{ error }
+
+func (e keyError) Unwrap() error { return e.error }

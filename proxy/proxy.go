@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/signer"
 )
 
 // Limits of one connection.
@@ -150,7 +151,7 @@ func (p *Proxy) doSetUp() error {
 		if err := p.Client.Policy.CheckPlain(p.upstream); err != nil {
 			return fmt.Errorf("upstream: %w", err)
 		}
-		p.signs = &challenge.RequestSigner{Key: p.Client.Key, Origins: []challenge.Origin{p.upstream}, Base: p.Client.Base}
+		p.signs = &challenge.RequestSigner{Key: p.openKey, Origins: []challenge.Origin{p.upstream}, Base: p.Client.Base}
 	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewriteRequest,
@@ -192,4 +193,16 @@ func (p *Proxy) roundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	return p.answers.RoundTrip(req)
+}
+
+// openKey is Client.Key.
+func (p *Proxy) openKey(ctx context.Context, o challenge.Origin) (signer.Signer, error) {
+	if p.Client.Key == nil {
+		return nil, errors.New("the field Client.Key is nil: there is no key to sign with")
+	}
+	s, err := p.Client.Key(ctx, o)
+	if err != nil {
+		return nil, keyError{err}
+	}
+	return s, nil
 }

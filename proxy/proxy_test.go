@@ -472,7 +472,7 @@ func TestKeyFailures(t *testing.T) {
 		{signer.ErrNotFound, 503},
 		{signer.ErrUnavailable, 503},
 		{signer.ErrDenied, 403},
-		{errors.New("broken"), 502},
+		{errors.New("broken"), 503},
 	} {
 		r, p := startRegistry(t, challengetest.Config{})
 		r.AddImage("library/demo", "latest", []byte("a layer"))

@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.demoCmd(), a.getCmd(), a.tokenCmd(), a.signCmd(), a.printsKey(a.verifyCmd()), a.keyCmd(), a.pluginCmd(), a.whoamiCmd(), a.configCmd(),
-		a.agentCmd(), a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
+		a.agentCmd(), a.proxyCmd(), a.connectCmd(), a.disconnectCmd(), a.doctorCmd(),
 	)
 	a.complete(root)
 	a.help = &checkedWriter{Writer: a.stdout}

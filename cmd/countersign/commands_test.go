@@ -32,6 +32,7 @@ var everyCommand = map[string]string{
 	"plugin list":           "plugin list",
 	"plugin test":           "plugin test absent",
 	"agent":                 "agent env:ARGUMENT --timeout 1s --socket agent.sock",
+	"proxy":                 "proxy --to URL --timeout 1s",
 	"connect":               "connect --timeout 1s URL",
 	"disconnect":            "disconnect URL",
 	"completion bash":       "completion bash",

@@ -131,6 +131,8 @@ func valueError(e *pflag.InvalidValueError) error {
 		return errors.New("want a duration, such as 30s or 5m")
 	case "bool":
 		return errors.New("want no value, or true or false")
+	case "uint16":
+		return errors.New("want a number from 0 to 65535")
 	}
 	return e.Unwrap()
 }
