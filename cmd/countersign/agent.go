@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -104,7 +102,8 @@ func (a *app) agent(cmd *cobra.Command, args []string, f agentFlags) (err error)
 		server.Expires = time.Now().Add(f.lifetime)
 	}
 	if command != nil {
-		return a.runWithAgent(ctx, server, l, command)
+		environment := []string{"SSH_AUTH_SOCK=" + l.Addr().String(), fmt.Sprintf("SSH_AGENT_PID=%d", os.Getpid())}
+		return a.runBeside(ctx, command, environment, func(ctx context.Context) error { return server.Serve(ctx, l) })
 	}
 	defer l.Close()
 	if err := a.printAgent(f.shell, path, len(server.Keys)); err != nil {
@@ -237,30 +236,3 @@ func question(u agentserver.Use) string {
 	}
 	return text + "?"
 }
-
-// endTime is the time that a command has to end after an interrupt. Then it is killed.
-const endTime = 5 * time.Second
-
-// runWithAgent runs a command that finds the agent, and ends both together.
-func (a *app) runWithAgent(ctx context.Context, server *agentserver.Server, l net.Listener, command []string) error {
-	serving, end := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(serving, l) }()
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+l.Addr().String(), fmt.Sprintf("SSH_AGENT_PID=%d", os.Getpid()))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = endTime
-	err := cmd.Run()
-	end()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
-		err = commandError{exit}
-	}
-	return errors.Join(err, <-served)
-}
-
-// A commandError is the failure of a command that was run with the agent. Its exit code
-// is that of countersign.
-type commandError struct{ exit *exec.ExitError }
-
-func (e commandError) Error() string { return "the command failed: " + e.exit.Error() }

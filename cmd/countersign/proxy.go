@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/agentserver"
 	"github.com/countersign/countersign/internal/printable"
-	"github.com/countersign/countersign/internal/socket"
 	"github.com/countersign/countersign/proxy"
 	"github.com/countersign/countersign/signer"
 )
@@ -132,7 +132,7 @@ func (f proxyFlags) listen(ctx context.Context) (net.Listener, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		l, err := socket.Listen(ctx, path)
+		l, err := agentserver.Listen(ctx, path)
 		return l, "unix://" + path, err
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(f.port))))

@@ -99,8 +99,8 @@ func removeDead(ctx context.Context, path string) error {
 		conn.Close()
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		err := fmt.Errorf("another agent serves %s: %w", printable.Text(path), fs.ErrExist)
-		return signer.WithHint(err, signer.Hint{Do: "use that agent, end it, or name another path with --socket"})
+		err := fmt.Errorf("another process listens on %s: %w", printable.Text(path), fs.ErrExist)
+		return signer.WithHint(err, signer.Hint{Do: "use that process, end it, or name another path with --socket"})
 	}
 	return printable.Error(os.Remove(path))
 }

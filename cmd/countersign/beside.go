@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// endTime is the time that a command has to end after an interrupt. Then it is killed.
+const endTime = 5 * time.Second
+
+// runBeside serves while it runs a command that finds the server in environment, and
+// ends both together.
+func (a *app) runBeside(ctx context.Context, command, environment []string, serve func(context.Context) error) error {
+	serving, end := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- serve(serving) }()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = endTime
+	err := cmd.Run()
+	end()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
+		err = commandError{exit}
+	}
+	return errors.Join(err, <-served)
+}
+
+// A commandError is the failure of a command that runBeside ran. Its exit code is that
+// of countersign.
+type commandError struct{ exit *exec.ExitError }
+
+func (e commandError) Error() string { return "the command failed: " + e.exit.Error() }
