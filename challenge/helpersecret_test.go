@@ -56,6 +56,9 @@ func TestHelperSecret(t *testing.T) {
 	if err := sig.Verify(text); err != nil {
 		t.Error(err)
 	}
+	if challenge.HelperSecretLifetime != time.Hour || challenge.MaxHelperSecretLifetime != 12*time.Hour {
+		t.Error("the lifetimes are not those of the documentation")
+	}
 	if p := guard.PurposeOf(text); p != guard.Helper {
 		t.Errorf("the purpose is %s", p)
 	}

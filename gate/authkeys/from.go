@@ -1,7 +1,6 @@
 package authkeys
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -42,9 +41,6 @@ func parsePatterns(value string) (patterns, error) {
 			return nil, fmt.Errorf("the option from: %s is not an address: want addresses and networks, host names are not looked up", printable.Quote(text))
 		}
 		all = append(all, p)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("the option from is empty")
 	}
 	return all, nil
 }

@@ -137,6 +137,29 @@ colour = "red"
 	}
 }
 
+func TestDescribe(t *testing.T) {
+	g := parse(t, text)
+	for name, want := range map[string][]string{
+		"root": {
+			"pull library/*, as everyone with an enrolled key may", "use the endpoints read of the Ollama server, as everyone with an enrolled key may",
+			"pull, push, delete *", "list all repositories", "use the endpoints chat of the Ollama server", "use the endpoints delete of the Ollama server",
+			"pull public, as everyone may", "pull users/x/*, as everyone may",
+		},
+		Anonymous: {"pull public, as everyone may", "pull users/x/*, as everyone may"},
+	} {
+		var got []string
+		for _, grant := range g.For(name) {
+			got = append(got, grant.Describe(name)...)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", name, diff)
+		}
+	}
+	if got := g.For("alice")[0].Describe("alice"); got[0] != "pull, push users/alice/*" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestLongestPattern(t *testing.T) {
 	for pattern, ok := range map[string]bool{"${name}" + strings.Repeat("a", 254): true, "${name}" + strings.Repeat("a", 255): false} {
 		if got := checkPattern(pattern); (got == "") != ok {

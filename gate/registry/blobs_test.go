@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/gate/internal/gatetest"
+	"github.com/countersign/countersign/gate/registry"
 	"github.com/countersign/countersign/gate/setup"
 	"github.com/countersign/countersign/signer"
 )
@@ -103,6 +104,8 @@ func TestRule16_AddressOfABlob(t *testing.T) {
 		"no MAC":       func(_ *url.URL, q url.Values) { q.Del("mac") },
 		"empty MAC":    func(_ *url.URL, q url.Values) { q.Set("mac", "") },
 		"two MACs":     func(_ *url.URL, q url.Values) { q.Add("mac", q.Get("mac")) },
+		"two keys":     func(_ *url.URL, q url.Values) { q.Add("key", "x") },
+		"two ends":     func(_ *url.URL, q url.Values) { q.Add("expires", "1") },
 		"more":         func(_ *url.URL, q url.Values) { q.Set("more", "") },
 		"nothing":      func(_ *url.URL, q url.Values) { clear(q) },
 		"public host":  func(u *url.URL, _ url.Values) { u.Host = strings.TrimPrefix(g.URL, "http://") },
@@ -135,6 +138,17 @@ func TestRule16_AddressOfABlob(t *testing.T) {
 	g.Reload()
 	if res := fetch(t, good.String(), "GET", nil); res.StatusCode != 403 {
 		t.Errorf("after the secret changed: %s", res.Status)
+	}
+}
+
+func TestParseSecret(t *testing.T) {
+	good := strings.Repeat("A", 43) + "="
+	for text, ok := range map[string]bool{
+		good: true, good + "\n": true, good + " \r\n": true, good + "x": false, good[:40]: false, "": false, good + good: false, "!" + good[1:]: false,
+	} {
+		if secret, err := registry.ParseSecret([]byte(text)); (err == nil) != ok || (secret != nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

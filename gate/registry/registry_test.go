@@ -384,7 +384,7 @@ func TestRule15_Mount(t *testing.T) {
 func TestLocationIsPublic(t *testing.T) {
 	g, key := enrolled(t, gatetest.Options{Origin: "https://reg.example", Registry: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", strings.ReplaceAll(r.Header.Get("X-Test"), "UPSTREAM", "http://"+r.Host))
-		w.Header().Set("Link", `</v2/_catalog?last=a>; rel="next"`)
+		w.Header().Set("Link", `<http://`+r.Host+`/v2/_catalog?last=a>; rel="next"`)
 	})})
 	token := exchange(t, g, key, "repository:users/alice/a:pull,push").Token
 	for location, want := range map[string]string{
@@ -394,7 +394,11 @@ func TestLocationIsPublic(t *testing.T) {
 		"UPSTREAM.evil.example/x":                                "UPSTREAM.evil.example/x",
 	} {
 		h := http.Header{"Host": {"reg.example:443"}, "X-Test": {location}}
-		got := call(t, g, "POST", "/v2/users/alice/a/blobs/uploads/", token, h).Header.Get("Location")
+		res := call(t, g, "POST", "/v2/users/alice/a/blobs/uploads/", token, h)
+		if link := res.Header.Get("Link"); link != `<https://reg.example:443/v2/_catalog?last=a>; rel="next"` {
+			t.Errorf("the link is %s", link)
+		}
+		got := res.Header.Get("Location")
 		if host := "http://" + g.Forwarded()[0].Host; strings.ReplaceAll(got, host, "UPSTREAM") != want {
 			t.Errorf("%s became %s, want %s", location, got, want)
 		}

@@ -341,6 +341,12 @@ func TestRule08_Intersection(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", tt.scopes, text, tt.want)
 		}
 	}
+	if got := exchange(t, g, bob, "repository:shared:pull"); got.Error != "bob has no grant for repository:shared:pull" {
+		t.Errorf("the reason is %q", got.Error)
+	}
+	if got := exchange(t, g, bob, "repository:shared:pull repository:other:pull"); got.Error != "bob has no grant for repository:shared:pull and others" {
+		t.Errorf("the reason is %q", got.Error)
+	}
 	for scope, want := range map[string]int{"repository:public:pull": 200, "repository:public:push": 401, "repository:shared:pull": 401, "": 200} {
 		if got := ask(g, scope).send(t, g); got.status != want {
 			t.Errorf("anonymous %q: got %+v, want %d", scope, got, want)

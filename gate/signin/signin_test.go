@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -88,6 +89,14 @@ func TestMe(t *testing.T) {
 	g.Reload()
 	if got := me(t, g, key); got.status != 401 || got.SignInURL != "" || !strings.Contains(got.Error, "expired") {
 		t.Errorf("expired: %+v", got)
+	}
+	if all := g.Decisions(); all[len(all)-1].Granted {
+		t.Error("the last decision is granted")
+	}
+	g.Enrol(nil)
+	g.Write(setup.PendingFile, "{")
+	if got := me(t, g, gatetest.NewKey(t)); got.status != 503 || got.SignInURL != "" {
+		t.Errorf("with a damaged list: %+v", got)
 	}
 	for _, r := range g.Forwarded() {
 		t.Errorf("%s reached the server", r.RequestURI)
@@ -262,6 +271,10 @@ func TestConnectRefuses(t *testing.T) {
 		if res, body := get(t, g.URL+"/connect?"+query); res.StatusCode != 400 || element(t, body, "mistake") == "" || strings.Contains(body, "approve") {
 			t.Errorf("%s: %s", query, res.Status)
 		}
+	}
+	const sk = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIDrh4n2MYbJuUY0Hj4CtD2p2GzfOkHJxNq1sg+7XsAzUAAAABHNzaDo="
+	if _, body := get(t, g.URL+"/connect?key="+base64.RawURLEncoding.EncodeToString([]byte(sk))); !strings.Contains(element(t, body, "mistake"), "a key of type sk-ssh-ed25519@openssh.com") {
+		t.Errorf("a security key:\n%s", body)
 	}
 	res, err := http.PostForm(g.URL+"/connect", url.Values{})
 	if err != nil {

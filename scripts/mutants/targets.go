@@ -65,7 +65,7 @@ func allTargets() []target {
 		{file: "gate/registry/registry.go"},
 		{file: "gate/registry/route.go"},
 		{file: "gate/registry/token.go"},
-		{file: "gate/scope/scope.go"},
+		{file: "gate/scope/scope.go", alsoTests: []string{"gate/grants"}},
 		{file: "gate/site/site.go", alsoTests: []string{"gate/registry"}},
 		{file: "gate/token/store.go"},
 		{file: "gate/verify/verify.go"},
