@@ -23,7 +23,8 @@ import (
 type localRegistry struct {
 	*httptest.Server
 	origin     challenge.Origin
-	dialled    []string // names that were dialled
+	dialled    []string     // names that were dialled
+	connected  atomic.Int32 // addresses that were dialled
 	signatures atomic.Int32
 	secrets    atomic.Int32 // requests with Authorization that arrived
 }
@@ -85,6 +86,7 @@ func (r *localRegistry) dial(ctx context.Context, network, address string) (net.
 		r.dialled = append(r.dialled, host)
 		return nil, errLookedUp
 	}
+	r.connected.Add(1)
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
@@ -140,6 +142,9 @@ func TestPlainHTTPToLocalNamesLooksNoNameUp(t *testing.T) {
 					t.Errorf("%s: %s on %s: %v", kind, name, address, err)
 				}
 				transport.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+			}
+			if r.connected.Load() == 0 {
+				t.Errorf("%s on %s: the dialer of http.DefaultTransport was not used", name, address)
 			}
 			if len(r.dialled) > 0 || r.signatures.Load() != 2 {
 				t.Errorf("%s on %s: dialled %q, %d signatures, want 2", name, address, r.dialled, r.signatures.Load())
