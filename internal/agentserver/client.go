@@ -68,9 +68,7 @@ func (c *client) read(ctx context.Context, requests chan<- []byte) {
 		_ = c.conn.SetReadDeadline(time.Now().Add(messageTimeout))
 		msg, err := readMessage(io.MultiReader(bytes.NewReader(first[:]), c.conn))
 		if err != nil {
-			if ctx.Err() == nil {
-				c.server.Log.Warn("connection closed", "reason", err)
-			}
+			c.server.Log.Warn("connection closed", "reason", err)
 			return
 		}
 		_ = c.conn.SetReadDeadline(time.Time{})

@@ -47,8 +47,8 @@ type Key struct {
 	// Open returns the key. It is called for each request, so it keeps an opened key.
 	Open func(ctx context.Context) (signer.Signer, error)
 
-	// Purposes returns the purposes of the key pub, without [guard.Raw] and
-	// [guard.Digest].
+	// Purposes returns the purposes of the key pub. [guard.Raw] and [guard.Digest] among
+	// them have no effect.
 	Purposes func(pub ssh.PublicKey) []guard.Purpose
 }
 
