@@ -53,6 +53,9 @@ func mustFail(t *testing.T, err, want error, texts ...string) {
 		t.Errorf("a search would go on after %v", err)
 	}
 	h, _ := signer.HintOf(err)
+	if strings.Contains(err.Error()+h.Do, "%!") {
+		t.Errorf("a text that was formatted badly: %v, %v", err, h.Do)
+	}
 	for _, text := range texts {
 		if !strings.Contains(err.Error()+"\n"+h.Do, text) {
 			t.Errorf("error %q with hint %q lacks %q", err, h.Do, text)

@@ -2,6 +2,8 @@ package vault_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/backends/vault"
+	"github.com/countersign/countersign/internal/vaulttest"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -118,7 +121,7 @@ func TestAppRole(t *testing.T) {
 	rewriteSecret(t, role.SecretIDFile, secret)
 	s.admin("POST", "sys/leases/revoke-prefix/auth/approle/login", map[string]any{})
 	_, err := k.Sign(t.Context(), []byte("message"))
-	mustFail(t, err, signer.ErrDenied, "logging in", "secret id")
+	mustFail(t, err, signer.ErrDenied, "logging in", "check role_id", "vault write -f auth/approle/role/ROLE/secret-id")
 	if strings.Contains(fmt.Sprintf("%+v", err), secret) {
 		t.Errorf("the secret id is in the error: %v", err)
 	}
@@ -194,20 +197,35 @@ func TestRenewal(t *testing.T) {
 // The server does not renew a token beyond its longest life. Its end is near, so it is
 // not asked again for each signature.
 func TestRenewalAtTheLongestLife(t *testing.T) {
-	s := startServer(t)
-	s.make("key", "ed25519")
-	b := &vault.Backend{Address: s.URL, TokenFile: writeSecret(t, s.newToken(s.canSign(), map[string]any{"ttl": "1h", "explicit_max_ttl": "1h"}))}
-	t.Cleanup(b.CloseIdleConnections)
 	c := new(clock)
+	fake := vaulttest.New(c.now) // the real server has a clock of its own
+	fake.AddEngine("transit")
+	h := httptest.NewServer(fake)
+	t.Cleanup(h.Close)
+	s := &server{t: t, direct: h.URL, root: fake.Root, fake: fake}
+	renewals := 0
+	b := &vault.Backend{
+		Address: proxyTo(t, s, func(req *http.Request) {
+			if req.URL.Path == "/v1/auth/token/renew-self" {
+				renewals++
+			}
+		}),
+		TokenFile: writeSecret(t, s.newToken(s.canSign(), map[string]any{"ttl": "1h", "explicit_max_ttl": "1h"})),
+	}
+	t.Cleanup(b.CloseIdleConnections)
 	vault.SetClock(b, c.now)
+	s.make("key", "ed25519")
 	k := open(t, b, "key")
 	c.move(41 * time.Minute)
 	for range 3 {
 		sign(t, k)
 	}
-	if n := s.count("POST auth/token/renew-self"); n > 1 {
-		t.Errorf("%d renewals, want 1 at most", n)
+	if renewals != 1 {
+		t.Errorf("%d renewals, want 1", renewals)
 	}
+	c.move(20 * time.Minute)
+	_, err := k.Sign(t.Context(), []byte("message"))
+	mustFail(t, err, signer.ErrDenied, "permission denied")
 }
 
 func TestOneLoginOnly(t *testing.T) {

@@ -58,18 +58,23 @@ func TestServersThatMayHaveTheKey(t *testing.T) {
 		b     *vault.Backend
 		texts []string
 	}{
-		"no server":           {&vault.Backend{Address: closed.URL, Token: func() string { return "x" }}, []string{"no answer", "connection refused", "VAULT_ADDR"}},
-		"another server":      {answering(t, reply(404, "<html>not found</html>")), []string{"answered 404", "mount"}},
-		"another API":         {answering(t, reply(404, `{"message":"not found"}`)), []string{"answered 404"}},
-		"no engine":           {answering(t, reply(404, `{"errors":["no handler for route \"transit/keys/key\". route entry not found."]}`)), []string{"no handler", "mount"}},
-		"not JSON":            {answering(t, reply(200, "hello")), []string{"not in the form"}},
-		"no data":             {answering(t, reply(200, `{}`)), []string{"not in the form"}},
-		"a busy server":       {answering(t, reply(503, "busy")), []string{"answered 503"}},
-		"a proxy":             {answering(t, reply(502, "bad gateway")), []string{"answered 502"}},
-		"too many requests":   {answering(t, reply(429, `{"errors":["rate limit"]}`)), []string{"answered 429", "rate limit"}},
-		"a reply without end": {answering(t, reply(200, strings.Repeat(" ", 5<<20))), []string{"more than 4194304 bytes"}},
-		"a wrong public key":  {answering(t, reply(200, `{"data":{"type":"ed25519","supports_signing":true,"latest_version":1,"keys":{"1":{"public_key":"AAAA"}}}}`)), []string{"32 bytes"}},
-		"no public key":       {answering(t, reply(200, `{"data":{"type":"ml-dsa","supports_signing":true,"latest_version":1,"keys":{"1":{}}}}`)), []string{`"ml-dsa"`}},
+		"no server":             {&vault.Backend{Address: closed.URL, Token: func() string { return "x" }}, []string{"no answer", "connection refused", "VAULT_ADDR"}},
+		"another server":        {answering(t, reply(404, "<html>not found</html>")), []string{"answered 404", "mount"}},
+		"another API":           {answering(t, reply(404, `{"message":"not found"}`)), []string{"answered 404"}},
+		"no engine":             {answering(t, reply(404, `{"errors":["no handler for route \"transit/keys/key\". route entry not found."]}`)), []string{"no handler", "mount"}},
+		"not JSON":              {answering(t, reply(200, "hello")), []string{"not in the form"}},
+		"no data":               {answering(t, reply(200, `{}`)), []string{"not in the form"}},
+		"a busy server":         {answering(t, reply(503, "busy")), []string{"answered 503"}},
+		"a proxy":               {answering(t, reply(502, "bad gateway")), []string{"answered 502"}},
+		"too many requests":     {answering(t, reply(429, `{"errors":["rate limit"]}`)), []string{"answered 429", "rate limit"}},
+		"a reply without end":   {answering(t, reply(200, strings.Repeat(" ", 5<<20))), []string{"more than 4194304 bytes"}},
+		"a wrong public key":    {answering(t, reply(200, `{"data":{"type":"ed25519","supports_signing":true,"latest_version":1,"keys":{"1":{"public_key":"AAAA"}}}}`)), []string{"32 bytes"}},
+		"a public key and more": {answering(t, reply(200, `{"data":{"type":"ed25519","supports_signing":true,"latest_version":1,"keys":{"1":{"public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=!!!!"}}}}`)), []string{"32 bytes"}},
+		"a reply that is cut": {answering(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("{"))
+		}), []string{"no answer"}},
+		"no public key": {answering(t, reply(200, `{"data":{"type":"ml-dsa","supports_signing":true,"latest_version":1,"keys":{"1":{}}}}`)), []string{`"ml-dsa"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tt.b.Open(t.Context(), "key")
@@ -117,6 +122,9 @@ func TestAddresses(t *testing.T) {
 		b := &vault.Backend{Address: address, Token: func() string { return "x" }}
 		_, err := b.Open(t.Context(), "key")
 		mustFail(t, err, want, "https")
+		if want == nil && !strings.Contains(err.Error(), "is not a URL") {
+			t.Errorf("%s: got %v", address, err)
+		}
 		if strings.Contains(err.Error(), "password") {
 			t.Errorf("a password is in the error: %v", err)
 		}
@@ -260,4 +268,57 @@ func TestSilentServer(t *testing.T) {
 		runtime.Gosched()
 	}
 	t.Errorf("%d goroutines are left, there were %d", runtime.NumGoroutine(), before)
+}
+
+// CloseIdleConnections closes the connection that a call left open.
+func TestCloseIdleConnections(t *testing.T) {
+	closed := make(chan struct{}, 1)
+	h := httptest.NewUnstartedServer(vaulttest.New(nil))
+	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	h.Start()
+	t.Cleanup(h.Close)
+	b := &vault.Backend{Address: h.URL, Token: func() string { return "x" }}
+	b.CloseIdleConnections() // before the first call
+	_, err := b.Open(t.Context(), "key")
+	mustFail(t, err, signer.ErrDenied)
+	b.CloseIdleConnections()
+	<-closed
+}
+
+// A login must answer with a token.
+func TestLoginWithoutToken(t *testing.T) {
+	b := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"auth":{}}`)) })
+	b.AppRole = &vault.AppRole{RoleID: "role"}
+	_, err := b.Open(t.Context(), "key")
+	mustFail(t, err, nil, "without a token")
+}
+
+// A look for a newer version that fails does not harm the signature.
+func TestLookThatFails(t *testing.T) {
+	fake, fails := vaulttest.New(nil), false
+	fake.AddEngine("transit")
+	b := answering(t, func(w http.ResponseWriter, req *http.Request) {
+		if fails && req.Method == http.MethodGet {
+			http.Error(w, `{"errors":["broken"]}`, http.StatusInternalServerError)
+			return
+		}
+		fake.ServeHTTP(w, req)
+	})
+	b.Token = func() string { return fake.Root }
+	c := new(clock)
+	vault.SetClock(b, c.now)
+	k, err := b.Generate(t.Context(), "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails = true
+	c.move(time.Hour)
+	sign(t, k)
+	if signer.IsStale(k) {
+		t.Error("stale, although nothing is known about a newer version")
+	}
 }

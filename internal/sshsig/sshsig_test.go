@@ -1,12 +1,18 @@
 package sshsig
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/internal/sshkeygen"
 	"github.com/countersign/countersign/signer"
@@ -100,6 +106,9 @@ func TestInterchange(t *testing.T) {
 				}
 				if sig.Verify(strings.NewReader(message+"x"), "file") == nil || sig.Verify(strings.NewReader(message), "git") == nil {
 					t.Error("a wrong message or namespace passes")
+				}
+				if err := sig.Verify(strings.NewReader(message), "git"); !strings.Contains(err.Error(), `the namespace "file", not "git"`) {
+					t.Errorf("a wrong namespace: %v", err)
 				}
 				if !signer.SameKey(sig.PublicKey(), key.PublicKey()) {
 					t.Error("the signature names another key")
@@ -268,6 +277,40 @@ func TestAllowedSignersErrors(t *testing.T) {
 		err := CheckAllowed("f", strings.ReplaceAll(line, "KEY", signer.AuthorizedKey(key)), key, "alice", "file", time.Now())
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", line, err, want)
+		}
+	}
+}
+
+// A comment is no signer, also for a name that begins with "#".
+func TestComment(t *testing.T) {
+	key := readKey(t, sshkeygen.New(t)).PublicKey()
+	if err := CheckAllowed("f", "#* "+signer.AuthorizedKey(key), key, "#x", "file", time.Now()); err == nil {
+		t.Error("a comment allows a key")
+	}
+}
+
+func TestKinds(t *testing.T) {
+	small, err := ssh.NewPublicKey(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1022, 1), E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkKind(small); err == nil {
+		t.Error("an RSA key of 1023 bits passes")
+	}
+	curve, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range [][]byte{
+		ssh.Marshal(struct{ Name, Curve, Key, App string }{ssh.KeyAlgoSKECDSA256, "nistp256", string(curve.PublicKey().Bytes()), "ssh:"}),
+		ssh.Marshal(struct{ Name, Key, App string }{ssh.KeyAlgoSKED25519, strings.Repeat("k", 32), "ssh:"}),
+	} {
+		pub, err := ssh.ParsePublicKey(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkKind(pub); err != nil {
+			t.Errorf("%s: %v", pub.Type(), err)
 		}
 	}
 }
