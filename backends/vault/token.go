@@ -65,6 +65,10 @@ func (c *client) tokenFor(ctx context.Context, refused *token) (*token, error) {
 	return next, nil
 }
 
+// leastGain is how much later a token must expire if it is to be renewed again. The
+// server tells the life in whole seconds, so a gain of a second may be none.
+const leastGain = 2 * time.Second
+
 // auth is the part of a reply that describes a token.
 type auth struct {
 	Token     string `json:"client_token"`
@@ -87,7 +91,7 @@ func (c *client) renewed(ctx context.Context, t *token) (bool, error) {
 	}
 	next := &token{secret: t.secret, file: t.file}
 	next.setLife(c.now(), reply.Auth.Seconds, reply.Auth.Renewable)
-	if !next.expires.After(t.expires) { // the longest life of the token is reached
+	if next.expires.Sub(t.expires) < leastGain { // the longest life of the token is reached
 		next.renew = time.Time{}
 	}
 	c.token = next
