@@ -99,6 +99,7 @@ leaks:
 .PHONY: examples-test
 examples-test:
 	cd examples/daemon && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
+	cd examples/desktop && CGO_ENABLED=0 go vet ./window && CGO_ENABLED=0 go test ./window
 
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.

@@ -124,17 +124,16 @@ func (c *Client) forget(ref string) {
 }
 
 // openStore opens a key for c.keeper, and notes its version. A key that is replaced in
-// the meantime gets the version of the key before, and so is opened once more.
+// the meantime gets the version of the key before, and so is opened once more. A store
+// that was locked tells the version after it was unlocked.
 func (c *Client) openStore(ctx context.Context, ref string) (signer.Signer, error) {
-	version := ""
-	if b, name, err := c.Keys.Resolve(ref); err == nil {
-		if p, ok := b.(signer.Prober); ok {
-			version, _ = p.Probe(ctx, name) // Open returns the error
-		}
-	}
+	version := c.version(ctx, ref)
 	s, err := c.Keys.Open(ctx, ref)
 	if err != nil {
 		return nil, err
+	}
+	if version == "" {
+		version = c.version(ctx, ref)
 	}
 	k := openedKey{s, version, ssh.FingerprintSHA256(s.PublicKey())}
 	if version == "" {
@@ -208,4 +207,15 @@ func (c *Client) tellChange() {
 		close(c.changed)
 		c.changed = nil
 	}
+}
+
+// version returns the version of the key called ref, or "" if its store cannot tell.
+func (c *Client) version(ctx context.Context, ref string) string {
+	b, name, err := c.Keys.Resolve(ref)
+	p, ok := b.(signer.Prober)
+	if err != nil || !ok {
+		return ""
+	}
+	version, _ := p.Probe(ctx, name) // Open returns the error
+	return version
 }
