@@ -187,7 +187,7 @@ func TestPlainHTTPToLocalNamesIsRefusedThroughOthers(t *testing.T) {
 					if err == nil {
 						t.Errorf("%s: %s through %s: no error", kind, name, through)
 					}
-				} else if !errors.Is(err, challenge.ErrRealm) || !strings.Contains(err.Error(), "127.0.0.1") {
+				} else if !errors.Is(err, challenge.ErrRealm) || !strings.Contains(err.Error(), "use https or http://"+r.Listener.Addr().String()) {
 					t.Errorf("%s: %s through %s: %v, want ErrRealm and a remedy", kind, name, through, err)
 				}
 			}
