@@ -45,12 +45,13 @@ type Window struct{ Past, Future time.Duration }
 // short.
 var APIWindow = Window{Past: 60 * time.Second, Future: 30 * time.Second}
 
+// check compares times and no durations: a Duration to a time centuries away overflows.
 func (w Window) check(ts, now time.Time) error {
-	switch age := now.Sub(ts); {
-	case age > w.Past:
-		return fmt.Errorf("%w: it is %d seconds old, and %d are allowed: check both clocks", ErrTime, int(age.Seconds()), int(w.Past.Seconds()))
-	case -age > w.Future:
-		return fmt.Errorf("%w: it is %d seconds ahead, and %d are allowed: check both clocks", ErrTime, int(-age.Seconds()), int(w.Future.Seconds()))
+	switch {
+	case ts.Before(now.Add(-w.Past)):
+		return fmt.Errorf("%w: it is %d seconds old, and %d are allowed: check both clocks", ErrTime, int(now.Sub(ts).Seconds()), int(w.Past.Seconds()))
+	case ts.After(now.Add(w.Future)):
+		return fmt.Errorf("%w: it is %d seconds ahead, and %d are allowed: check both clocks", ErrTime, int(ts.Sub(now).Seconds()), int(w.Future.Seconds()))
 	}
 	return nil
 }

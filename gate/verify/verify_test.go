@@ -104,6 +104,21 @@ func TestRule04_Identity(t *testing.T) {
 	}
 }
 
+// A time so far ahead that the distance to it is no Duration would be valid for ever.
+func TestRule13_TimeFarAhead(t *testing.T) {
+	key := gatetest.NewKey(t)
+	for _, ts := range []string{"10923372037", "99999999999", "9223371974719179007", "9223372036854775807"} {
+		api := "/api/tags?ts=" + ts
+		if _, err := verify.API(sign(t, key, challenge.APIText("GET", api)), "GET", api, now); !errors.Is(err, verify.ErrTime) {
+			t.Errorf("API request at %s: %v", ts, err)
+		}
+		url := strings.Replace(target, "ts=1700000000", "ts="+ts, 1)
+		if _, err := verify.Token(sign(t, key, challenge.TokenText(url)), url, window, now); !errors.Is(err, verify.ErrTime) {
+			t.Errorf("token request at %s: %v", ts, err)
+		}
+	}
+}
+
 func TestRule13_API(t *testing.T) {
 	key := gatetest.NewKey(t)
 	const target = "/api/tags?ts=1700000000"
