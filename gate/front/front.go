@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/gate/reply"
@@ -67,6 +68,10 @@ type Handler struct {
 // ServeHTTP implements [http.Handler]. The context of the request that it passes on
 // has a [Request].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Body != http.NoBody {
+		// The server reads the rest of a body before it sends a refusal.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // a w without it has no connection
+	}
 	if mistake := formMistake(r); mistake != "" {
 		reply.Error(w, http.StatusBadRequest, reply.Unsupported, mistake)
 		return
@@ -88,6 +93,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	request := Request{Site: site, Origin: origin, Path: path, RawQuery: rawQuery, Address: h.clientAddress(r, remote)}
 	h.Sites[site].ServeHTTP(w, r.WithContext(With(r.Context(), request)))
+}
+
+// bodyTimeout is the time in which the body of a request must arrive until the request
+// is admitted, so that nobody without a key can keep connections open with bodies that
+// never end.
+const bodyTimeout = 10 * time.Second
+
+// AdmitBody lets the body of an admitted request arrive at any speed.
+func AdmitBody(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a w without it has no connection
 }
 
 // formMistake returns why a request is refused for its form, or "".

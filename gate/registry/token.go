@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/gate/audit"
+	"github.com/countersign/countersign/gate/front"
 	"github.com/countersign/countersign/gate/grants"
 	"github.com/countersign/countersign/gate/nonce"
 	"github.com/countersign/countersign/gate/pubkey"
@@ -182,7 +183,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, string) {
 		return nil, "want a form (application/x-www-form-urlencoded)"
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
+	err = r.ParseForm()
+	front.AdmitBody(w) // it is read: a signing key may be slow
+	if err != nil || r.URL.RawQuery != "" {
 		return nil, "the form is malformed or too large, or the address has a query"
 	}
 	if r.PostForm.Get("grant_type") != "refresh_token" {

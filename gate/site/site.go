@@ -131,8 +131,9 @@ func (c *Call) identify(entry authkeys.Entry, err error) (string, bool) {
 func (c *Call) Note(note func(*audit.Decision)) { note(&c.decision) }
 
 // Grant records that the request is granted. The status is that of the reply as far as
-// it is known.
+// it is known. The rest of the request's body may arrive at any speed.
 func (c *Call) Grant(status int) {
+	front.AdmitBody(c.w)
 	c.decision.Granted, c.decision.Status, c.decision.Reason = true, status, ""
 	if slices.EqualFunc(c.decision.Asked, c.decision.Access, func(a, b scope.Access) bool { return a.String() == b.String() }) {
 		c.decision.Asked = nil
