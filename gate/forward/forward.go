@@ -43,6 +43,9 @@ type Proxy struct {
 
 	// Failed is called when the server does not answer. It may be nil.
 	Failed func(r *http.Request, err error)
+
+	// Silent means that the replies of the proxy itself have no body.
+	Silent bool
 }
 
 // Handler returns the handler of p.
@@ -107,6 +110,10 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if r.Context().Err() != nil {
 		return // the client is gone
+	}
+	if p.Silent {
+		w.WriteHeader(http.StatusBadGateway)
+		return
 	}
 	reply.Error(w, http.StatusBadGateway, reply.Unavailable, "the server behind this gate does not answer")
 }

@@ -150,6 +150,8 @@ func (r *Registry) BlobHandler() http.Handler {
 			out.URL.RawQuery = ""
 			out.Header.Set("Authorization", in.Header.Get("Authorization"))
 		},
+		ModifyResponse: withoutErrorBody,
+		Silent:         true,
 		Failed: func(_ *http.Request, err error) {
 			r.site.Report("the registry behind "+r.site.Config.Origin.String(), err)
 		},
@@ -168,6 +170,19 @@ func (r *Registry) BlobHandler() http.Handler {
 		req.Header.Set("Authorization", "Bearer "+raw)
 		proxy.ServeHTTP(w, req)
 	})
+}
+
+// withoutErrorBody removes the body of a refusal of the registry, and its challenge.
+func withoutErrorBody(res *http.Response) error {
+	if res.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	res.Body.Close()
+	res.Body = http.NoBody
+	res.Header.Set("Content-Length", "0")
+	res.Header.Del("Content-Type")
+	res.Header.Del("WWW-Authenticate")
+	return nil
 }
 
 // admitBlob returns a token of the gate itself for a blob that the client may fetch.

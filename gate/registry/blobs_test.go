@@ -141,6 +141,30 @@ func TestRule16_AddressOfABlob(t *testing.T) {
 	}
 }
 
+// A client takes the body of a refusal for the blob, also if the registry refuses.
+func TestRule16_RefusalsOfTheRegistry(t *testing.T) {
+	fail := false
+	g, key := enrolled(t, gatetest.Options{Grants: someGrants, Blobs: "*", Registry: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fail {
+			panic(http.ErrAbortHandler)
+		}
+		if r.Method == http.MethodGet {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://behind.example/"`)
+			http.Error(w, "not the blob", http.StatusUnauthorized)
+		}
+	})})
+	token := exchange(t, g, key, "repository:shared:pull").Token
+	address := call(t, g, "GET", "/v2/shared/blobs/"+digest, token, nil).Header.Get("Location")
+	for _, want := range []int{http.StatusUnauthorized, http.StatusBadGateway} {
+		res := fetch(t, address, "GET", nil)
+		body, err := io.ReadAll(res.Body)
+		if res.StatusCode != want || len(body) != 0 || err != nil || res.Header.Get("WWW-Authenticate") != "" {
+			t.Errorf("%s %q %v, %v; want %d", res.Status, body, res.Header, err, want)
+		}
+		fail = true
+	}
+}
+
 func TestParseSecret(t *testing.T) {
 	good := strings.Repeat("A", 43) + "="
 	for text, ok := range map[string]bool{
