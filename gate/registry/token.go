@@ -117,8 +117,9 @@ func takeNonce(c *site.Call, r *http.Request, request *verify.TokenRequest) bool
 		return true
 	case errors.Is(err, nonce.ErrUsed), errors.Is(err, nonce.ErrEpoch):
 		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, err.Error())
-	default:
-		c.Refuse(http.StatusServiceUnavailable, reply.Unavailable, err.Error())
+	default: // only the operator learns where the store is
+		c.Refuse(http.StatusServiceUnavailable, reply.Unavailable, "used requests cannot be remembered now, so none is accepted")
+		c.Site.Report("the store of used requests", err)
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -23,6 +24,7 @@ import (
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/gate/audit"
 	"github.com/countersign/countersign/gate/internal/gatetest"
+	"github.com/countersign/countersign/gate/nonce"
 	"github.com/countersign/countersign/gate/scope"
 	"github.com/countersign/countersign/signer"
 )
@@ -413,6 +415,22 @@ func TestRule11_Window(t *testing.T) {
 		if got := r.send(t, g, r.sign(t, key)); got.status != want {
 			t.Errorf("%v: %+v, want %d", off, got, want)
 		}
+	}
+}
+
+// A lostStore does not answer.
+type lostStore struct{}
+
+var errLost = fmt.Errorf("%w: dial tcp 192.0.2.7:6379", nonce.ErrUnavailable)
+
+func (lostStore) Take(context.Context, nonce.Key, time.Time) error { return errLost }
+func (lostStore) Ready(context.Context) error                      { return errLost }
+
+// Clients do not learn where the store is.
+func TestRule12_LostStore(t *testing.T) {
+	g, key := enrolled(t, gatetest.Options{Nonces: lostStore{}})
+	if got := exchange(t, g, key); got.status != 503 || got.Token != "" || strings.Contains(got.Error, "192.0.2.7") {
+		t.Errorf("%+v", got)
 	}
 }
 
