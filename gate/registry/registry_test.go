@@ -275,7 +275,9 @@ func TestRule08_TokenOfAnotherSite(t *testing.T) {
 }
 
 func TestRule10_RemovedKey(t *testing.T) {
-	g, key := enrolled(t, gatetest.Options{Grants: someGrants, Blobs: "*", Registry: blobRegistry(10)})
+	g, key := enrolled(t, gatetest.Options{Grants: someGrants, Blobs: "*", Registry: blobRegistry(10), Change: func(text string) string {
+		return strings.NewReplacer("per_address = 50", "per_address = 100000", "per_key = 100", "per_key = 100000").Replace(text)
+	}})
 	g.Enrol(map[string]signer.Signer{"alice": key, "bob": gatetest.NewKey(t)})
 	token := exchange(t, g, key, "repository:shared:pull").Token
 	blob := call(t, g, "GET", "/v2/shared/blobs/"+digest, token, nil).Header.Get("Location")
