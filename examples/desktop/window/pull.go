@@ -60,7 +60,7 @@ func (t *Tab) pull(ctx context.Context, model string) error {
 			return err
 		}
 	}
-	fyne.Do(func() { t.Details.SetText("Pulled " + model) })
+	fyne.Do(func() { t.Bar.SetValue(1) })
 	return nil
 }
 

@@ -129,6 +129,8 @@ func (t *Tab) start(status string, action func(context.Context) error) {
 	t.Status.SetText(status)
 	t.Details.SetText("")
 	t.SignOut.Hide()
+	t.Bar.Hide()
+	t.Bar.SetValue(0)
 	t.Pull.Disable()
 	t.Action.SetText("Cancel")
 	t.Action.OnTapped = cancel
@@ -145,8 +147,10 @@ func (t *Tab) end(s signin.State, err error) {
 	t.cancel = nil
 	t.state = s
 	t.Pull.Enable()
-	t.Bar.Hide()
 	t.show(s)
+	if err != nil {
+		t.Bar.Hide()
+	}
 	if text := sentence(err); text != "" {
 		t.Status.SetText(text)
 		t.Details.SetText(err.Error())

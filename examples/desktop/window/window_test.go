@@ -203,8 +203,8 @@ func TestPull(t *testing.T) {
 		test.Tap(f.tab.Pull)
 		synctest.Wait()
 		f.wantStatus("Connected as challengetest.")
-		if f.tab.Bar.Value != 1 {
-			t.Errorf("the bar shows %v, want 1", f.tab.Bar.Value)
+		if f.tab.Bar.Value != 1 || !f.tab.Bar.Visible() {
+			t.Errorf("the bar shows %v (shown: %v), want 1", f.tab.Bar.Value, f.tab.Bar.Visible())
 		}
 		if blobs, err := filepath.Glob(filepath.Join(f.window.folder, "blobs", "sha256-*")); err != nil || len(blobs) != 1 {
 			t.Errorf("pulled %v, %v", blobs, err)
