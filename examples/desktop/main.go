@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
 
 	"github.com/countersign/countersign/examples/desktop/window"
@@ -31,17 +32,25 @@ func run(servers []string) error {
 	if len(servers) == 0 {
 		servers = []string{"https://ollama.com"}
 	}
-	data, err := os.UserConfigDir()
+	w, err := newWindow(app.NewWithID("countersign.example"), servers)
 	if err != nil {
 		return err
 	}
+	w.Run()
+	return nil
+}
+
+func newWindow(a fyne.App, servers []string) (*window.Window, error) {
+	data, err := os.UserConfigDir()
+	if err != nil {
+		return nil, err
+	}
 	data = filepath.Join(data, "countersign-example")
-	a := app.NewWithID("countersign.example")
 	w := window.New(a, data)
 	for i, server := range servers {
 		client, err := signin.New(server)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		client.StateDir = data
 		if i > 0 {
@@ -49,6 +58,5 @@ func run(servers []string) error {
 		}
 		w.Add(client)
 	}
-	w.Run()
-	return nil
+	return w, nil
 }
