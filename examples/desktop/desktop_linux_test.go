@@ -86,10 +86,15 @@ func (d *desktop) start() {
 // restart ends the app as kill -9 does, and starts it again.
 func (d *desktop) restart() {
 	d.Helper()
+	d.kill()
+	d.start()
+}
+
+func (d *desktop) kill() {
+	d.Helper()
 	d.app.Process.Kill()
 	d.app.Wait()
 	d.view = view{}
-	d.start()
 }
 
 // await waits until the window shows all texts. A text that ends with "*" is the start
@@ -201,7 +206,7 @@ const (
 )
 
 // TestDesktop is the life of an app's key, with real clicks: first run, pull, locked
-// keychain, refused prompt, answered prompt, deleted key, offline. The app is killed at
+// keychain, refused prompt, answered prompt, deleted key, offline, replaced key. The app is killed at
 // each step and started again.
 func TestDesktop(t *testing.T) {
 	if os.Getenv("COUNTERSIGN_TEST_DESKTOP") == "" {
@@ -222,6 +227,7 @@ func TestDesktop(t *testing.T) {
 	d.restart()
 	d.await(notConnected, "Key keyring:ollama, SHA256:*")
 	first := d.fingerprint()
+	saved := d.session.Run("", "secret-tool", "lookup", "profile", "countersign:ollama")
 	d.click("Connect")
 	d.await(waiting)
 	d.picture("waiting", 320)
@@ -299,5 +305,13 @@ func TestDesktop(t *testing.T) {
 	d.await(offline)
 	d.restart()
 	d.await(connected)
+	d.wantKeys(1)
+
+	// Another program replaces the key while the app does not run.
+	d.kill()
+	d.session.Run(saved, "secret-tool", "store", "--label=ollama", "profile", "countersign:ollama")
+	d.wantKeys(1)
+	d.start()
+	d.await(notConnected)
 	d.wantKeys(1)
 }
