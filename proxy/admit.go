@@ -52,7 +52,7 @@ func (p *Proxy) admit(r *http.Request) error {
 		return &refusal{http.StatusBadRequest, "the request names a whole URL: this is not a proxy for other servers"}
 	case !slices.Contains(c.hosts, strings.ToLower(r.Host)):
 		return &refusal{http.StatusMisdirectedRequest, "the Host field is not the address of this proxy: use " + c.hosts[0]}
-	case r.Header.Get("Upgrade") != "":
+	case len(r.Header.Values("Upgrade")) > 0:
 		return &refusal{http.StatusBadRequest, "the field Upgrade is not supported"}
 	case !p.isFromAllowedSite(r, c.hosts):
 		return &refusal{http.StatusForbidden, "the request comes from a page of another site: see --allow-origin"}
@@ -101,7 +101,7 @@ func (p *Proxy) checkOperation(r *http.Request) error {
 	case !registry && !api:
 		return &refusal{http.StatusNotFound, "only paths below /v2/, /api/ and /v1/ are passed on"}
 	case p.realms.has(path):
-		return &refusal{http.StatusForbidden, "this is the path of the token endpoint: its reply would hold a token"}
+		return errTokenEndpoint
 	case r.Method == http.MethodDelete:
 		if !p.AllowDelete {
 			return &refusal{http.StatusForbidden, "the proxy was started without --allow delete"}
@@ -127,14 +127,11 @@ func isAPI(path string) bool {
 }
 
 // changesModels reports whether a POST to path may change the server's models or its
-// account. An endpoint of /api/ that is not known may.
+// account. An endpoint that is not known may.
 func changesModels(path string) bool {
-	endpoint, ok := strings.CutPrefix(path, "/api/")
-	if !ok {
-		return false
-	}
-	switch endpoint {
-	case "chat", "generate", "embed", "embeddings", "show", "me":
+	switch path {
+	case "/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show", "/api/me",
+		"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/v1/images/generations":
 		return false
 	}
 	return true
@@ -154,11 +151,13 @@ func isPlain(u *url.URL) bool {
 	return true
 }
 
-// isOfBrowser reports whether a field of a request is about the client's own login or
-// site. The server must not see it: it would refuse the site or mix up two logins.
-func isOfBrowser(name string) bool {
+// isRemoved reports whether a field of a request is about the client's own login or site,
+// or names another method. The server must not see it: it would refuse the site, mix up two
+// logins, or do an operation that the proxy did not check.
+func isRemoved(name string) bool {
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) // CGI does not tell them apart
 	switch name {
-	case "Authorization", "Cookie", "Origin", "Referer", "X-Real-Ip":
+	case "Authorization", "Cookie", "Origin", "Referer", "X-Real-Ip", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
 		return true
 	}
 	return strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Proxy-") ||

@@ -70,8 +70,8 @@ func findUser(list string, from, to netip.AddrPort) (int, bool) {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 8 {
-			continue
+		if len(fields) < 10 || fields[9] == "0" {
+			continue // after its program closed it, a socket has no inode, and the list names user 0
 		}
 		a, errA := parseAddress(fields[1])
 		b, errB := parseAddress(fields[2])

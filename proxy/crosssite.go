@@ -1,10 +1,24 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/countersign/countersign/internal/printable"
 )
+
+// checkSite wants an origin as browsers send it. Pages of each site can send the origin
+// "null".
+func checkSite(site string) error {
+	u, err := url.Parse(site)
+	if err != nil || u.Host == "" || site != u.Scheme+"://"+u.Host || site != strings.ToLower(site) {
+		return fmt.Errorf("allowed origin %q: want a scheme and a host in lower case, without a path, such as http://localhost:3000", printable.Text(site))
+	}
+	return nil
+}
 
 // isPreflight reports whether r asks, for a page of an allowed site, which requests it
 // may send (Fetch standard, "CORS-preflight request").

@@ -107,8 +107,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 // ServeHTTP answers one request of a connection of [Proxy.Serve].
 //
 // These requests are passed on: GET and HEAD of / and below /v2/, /api/ and /v1/, and
-// POST below /api/ and /v1/. AllowPush is needed to upload to a registry, and for
-// Ollama's pull, push, create and copy; AllowDelete for each DELETE.
+// POST to the endpoints of Ollama that chat, generate, embed and show. AllowPush is needed
+// to upload to a registry, and for each other POST, such as to Ollama's pull, push, create
+// and copy; AllowDelete for each DELETE.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := p.setUp()
 	if err == nil {
@@ -145,6 +146,11 @@ func (p *Proxy) doSetUp() error {
 	if p.Upstream.User != nil || p.Upstream.RawQuery != "" || p.Upstream.Fragment != "" {
 		return errors.New("upstream: the URL has a user name, a query or a fragment: leave it out")
 	}
+	for _, site := range p.AllowOrigins {
+		if err := checkSite(site); err != nil {
+			return err
+		}
+	}
 	p.answers = &challenge.Transport{Client: p.Client}
 	p.signs = p.answers
 	if p.Sign {
@@ -169,8 +175,8 @@ func (p *Proxy) doSetUp() error {
 func (p *Proxy) rewriteRequest(r *httputil.ProxyRequest) {
 	r.SetURL(p.Upstream)
 	for name := range r.Out.Header {
-		if isOfBrowser(name) {
-			r.Out.Header.Del(name)
+		if isRemoved(name) {
+			delete(r.Out.Header, name)
 		}
 	}
 }

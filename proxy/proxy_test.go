@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -185,7 +186,7 @@ func TestRequestIsClean(t *testing.T) {
 	defer server.Close()
 	f := start(t, proxyTo(t, server.URL))
 	resp := f.want("GET", "/api/tags", nil, func(req *http.Request) {
-		for _, name := range []string{"Cookie", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Proxy-Authorization", "Referer"} {
+		for _, name := range []string{"Cookie", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Proxy-Authorization", "Referer", "X_Forwarded_User", "X-HTTP-Method-Override"} {
 			req.Header.Set(name, "foreign")
 		}
 		req.Header.Set("Origin", f.url)
@@ -244,6 +245,7 @@ func TestForeignRequests(t *testing.T) {
 			req.Header.Set("Connection", "Upgrade")
 			req.Header.Set("Upgrade", "websocket")
 		}, 400},
+		{"two upgrades", "GET", "/v2/", func(req *http.Request) { req.Header["Upgrade"] = []string{"", "websocket"} }, 400},
 		{"trace", "TRACE", "/v2/", nil, 405},
 		{"connect", "CONNECT", "/v2/", nil, 405},
 		{"options", "OPTIONS", "/v2/", nil, 405},
@@ -258,6 +260,7 @@ func TestForeignRequests(t *testing.T) {
 		{"delete of a model", "DELETE", "/api/delete", nil, 403},
 		{"copy of a model", "POST", "/api/copy", nil, 403},
 		{"unknown endpoint", "POST", "/api/new", nil, 403},
+		{"unknown endpoint of /v1/", "POST", "/v1/files", nil, 403},
 		{"blob of a model", "POST", "/api/blobs/sha256:0", nil, 403},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -336,6 +339,73 @@ func TestTokenEndpoint(t *testing.T) {
 	f.want("GET", "/v2/library/demo/manifests/latest", nil, nil, 200, digests[0])
 	f.want("GET", realm.Path, nil, nil, 403, "token endpoint")
 	f.want("GET", realm.Path+"?service=challengetest", nil, nil, 403, "token endpoint")
+	f.want("GET", "/v2/TOKEN", nil, nil, 403, "token endpoint")
+	f.want("GET", realm.Path+"/", nil, nil, 403, "token endpoint")
+}
+
+// TestTokenEndpointLearnedMeanwhile wants no reply of the token endpoint if another request
+// taught its path after this one was sent.
+func TestTokenEndpointLearnedMeanwhile(t *testing.T) {
+	held, arrived := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/token" && r.URL.RawQuery == "" {
+			close(arrived)
+			<-held
+			fmt.Fprint(w, `{"token":"secret"}`)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/v2/token",service="x",scope="repository:a:pull"`, r.Host))
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.want("GET", "/v2/token", nil, nil, 403, "token endpoint")
+	}()
+	<-arrived
+	f.send("GET", "/v2/a/manifests/latest", nil, nil)
+	close(held)
+	<-done
+}
+
+// TestSwitchedProtocol wants no connection to the server to be left, if it changes to
+// another protocol without a reason.
+func TestSwitchedProtocol(t *testing.T) {
+	ended := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // if the proxy keeps it
+		_, err = io.Copy(io.Discard, conn)
+		ended <- err
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	f.want("GET", "/v2/", nil, nil, 502, "another protocol")
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAllowedOriginIsOrigin(t *testing.T) {
+	for _, site := range []string{"null", "*", "", "http://localhost:3000/", "localhost:3000", "http://LOCALHOST"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := proxyTo(t, "https://registry.example.com")
+		p.AllowOrigins = []string{site}
+		if err := p.Serve(t.Context(), l); err == nil || !strings.Contains(err.Error(), "allowed origin") {
+			t.Errorf("%q: got %v, want a refusal", site, err)
+		}
+	}
 }
 
 func TestUpload(t *testing.T) {

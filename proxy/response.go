@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,6 +13,12 @@ import (
 // rewriteResponse makes the reply of the server one of the proxy.
 func (p *Proxy) rewriteResponse(resp *http.Response) error {
 	client, _ := resp.Request.Context().Value(requestKey{}).(*http.Request)
+	switch {
+	case p.realms.has(client.URL.Path): // another request may have taught it meanwhile
+		return errTokenEndpoint
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		return errors.New("the server changes to another protocol, and no request asks for that")
+	}
 	for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc"} {
 		resp.Header.Del(name)
 	}

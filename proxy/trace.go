@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
+	"strings"
 	"sync"
 
 	"github.com/countersign/countersign/challenge"
@@ -22,7 +24,7 @@ func (p *Proxy) traced(r *http.Request) context.Context {
 		Challenged: func(e challenge.Event) {
 			p.learnRealm(e.Realm)
 			if p.realms.has(r.URL.Path) {
-				cancel(&refusal{http.StatusForbidden, "this is the path of the token endpoint: its reply would hold a token"})
+				cancel(errTokenEndpoint)
 			}
 		},
 		Exchanged: func(e challenge.Event) {
@@ -33,13 +35,20 @@ func (p *Proxy) traced(r *http.Request) context.Context {
 	})
 }
 
+var errTokenEndpoint = &refusal{http.StatusForbidden, "this is the path of the token endpoint: its reply would hold a token"}
+
 // realms are the paths of the token endpoints that the server named.
 type realms struct{ paths sync.Map }
 
 func (r *realms) has(path string) bool {
-	_, ok := r.paths.Load(path)
+	_, ok := r.paths.Load(endpoint(path))
 	return ok
 }
+
+func (r *realms) add(path string) { r.paths.Store(endpoint(path), true) }
+
+// endpoint returns one text for all paths that a server may take for the same endpoint.
+func endpoint(p string) string { return strings.ToLower(path.Clean("/" + p)) }
 
 func (p *Proxy) learnRealm(realm string) {
 	u, err := url.Parse(realm)
@@ -47,7 +56,7 @@ func (p *Proxy) learnRealm(realm string) {
 		return
 	}
 	if o, err := challenge.OriginOf(u); err == nil && o == p.upstream {
-		p.realms.paths.Store(p.pathOf(u), true)
+		p.realms.add(p.pathOf(u))
 	}
 }
 
