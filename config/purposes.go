@@ -101,12 +101,24 @@ func (r *reader) limit(name string, line int) (table, error) {
 	if err := checkLimitedKey(name); err != nil {
 		return table{}, err
 	}
+	limits := &r.config.limits
+	i := slices.IndexFunc(*limits, func(l Limit) bool { return l.Key == name })
+	if i < 0 { // without purposes, the section allows nothing, and is a mistake
+		i = len(*limits)
+		*limits = append(*limits, Limit{Key: name, Source: Source{FromFile, r.file, line}})
+	}
 	return table{
-		values: map[string]setter{"purposes": func(s setting) {
-			l := Limit{Key: name, Purposes: r.purposes(s), Source: Source{FromFile, r.file, line}}
-			r.config.limits = append(r.config.limits, l)
-		}},
+		values: map[string]setter{"purposes": func(s setting) { (*limits)[i].Purposes = r.purposes(s) }},
 	}, nil
+}
+
+// checkLimits reports the sections that name no purposes: they would limit nothing.
+func (r *reader) checkLimits() {
+	for _, l := range r.config.limits {
+		if l.Purposes == nil {
+			r.errorf(l.Source.Line, "limit: purposes is missing: list those that the key may sign for, or remove the section")
+		}
+	}
 }
 
 func (r *reader) purposes(s setting) []guard.Purpose {
@@ -127,7 +139,7 @@ func (r *reader) purposes(s setting) []guard.Purpose {
 		purposes = append(purposes, p)
 	}
 	if s.value.Kind == unstable.Array && s.value.Child() == nil {
-		r.errorf(s.line, "%s: the list is empty: name a purpose, or leave it out", s.key)
+		r.errorf(s.line, "%s: the list is empty: name a purpose, or remove the section", s.key)
 	}
 	return purposes
 }

@@ -56,6 +56,7 @@ func (r *reader) read(data []byte) {
 			}
 		}
 	}
+	r.checkLimits()
 }
 
 // checkTOML reports whether data is TOML.

@@ -160,12 +160,12 @@ func (c *client) send(ctx context.Context, t *token, method, path string, body a
 	}
 	resp, err := c.do(req)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err, secrets)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err, secrets)
 	}
 	if len(data) > maxReply {
 		return nil, fmt.Errorf("%s sent a reply of more than %d bytes", c, maxReply)
@@ -185,8 +185,9 @@ func (c *client) String() string {
 // errSilent is the cause of a request that took too long.
 var errSilent = fmt.Errorf("it took longer than %v: %w", requestTimeout, context.DeadlineExceeded)
 
-// unreachable describes an error of net/http, whose text may quote the server.
-func (c *client) unreachable(ctx context.Context, err error) error {
+// unreachable describes an error of net/http, whose text may quote the server, which may
+// repeat the secrets of the request.
+func (c *client) unreachable(ctx context.Context, err error, secrets []string) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the method and the path
 	}
@@ -205,7 +206,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	case !errors.Is(err, context.Canceled):
 		hint.Do = "check that the server runs, and its address: address in the section [vault] of the configuration, or VAULT_ADDR"
 	}
-	text := fmt.Sprintf("no answer from %s: %s", c, printable.Text(err.Error()))
+	text := fmt.Sprintf("no answer from %s: %s", c, printable.Text(redact.Text(err.Error(), secrets)))
 	return signer.WithHint(&unreachableError{text, err}, hint)
 }
 

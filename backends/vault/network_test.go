@@ -194,6 +194,24 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// TestTokenInMalformedReply has a reply that net/http quotes in its error.
+func TestTokenInMalformedReply(t *testing.T) {
+	b := answering(t, func(w http.ResponseWriter, req *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "HTTP/1.1 %s no\r\n\r\n", req.Header.Get("X-Vault-Token"))
+	})
+	_, err := b.Open(t.Context(), "key")
+	mustFail(t, err, nil, "no answer from", "[removed]")
+	if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, secretToken) {
+		t.Errorf("got %q", text)
+	}
+}
+
 // A server must not decide what is signed, nor by which key.
 func TestWrongSignatures(t *testing.T) {
 	s := startServer(t)

@@ -69,6 +69,7 @@ func newToken(t *testing.T, knowsPIN bool) *plugin.Backend {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv("SOFTHSM2_CONF", config)
 	t.Setenv(moduleVariable, modulePath)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // or a program with -race takes a second to end
 	command(t, "softhsm2-util", "--init-token", "--free", "--label", "t1", "--pin", pin, "--so-pin", "5678")
 	self, err := os.Executable()
 	if err != nil {
@@ -78,7 +79,7 @@ func newToken(t *testing.T, knowsPIN bool) *plugin.Backend {
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	b := &plugin.Backend{Programs: map[string]plugin.Program{"pkcs11": {Path: path, Environment: []string{"SOFTHSM2_CONF", moduleVariable}}}}
+	b := &plugin.Backend{Programs: map[string]plugin.Program{"pkcs11": {Path: path, Environment: []string{"SOFTHSM2_CONF", moduleVariable, "GORACE"}}}}
 	if knowsPIN {
 		b.Passphrase = func(context.Context, string) ([]byte, error) { return []byte(pin), nil }
 	}
