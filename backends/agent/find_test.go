@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
 
+	"github.com/countersign/countersign/backends/agent"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
 	"github.com/countersign/countersign/signer/signertest"
@@ -301,4 +302,15 @@ func TestVault(t *testing.T) {
 	v.refuse = true
 	_, err = k.Sign(t.Context(), []byte("hello"))
 	wantError(t, err, signer.ErrDenied, false, "agent#refused", "a person refused")
+}
+
+func TestMalformedFingerprint(t *testing.T) {
+	_, err := (&agent.Backend{}).Open(t.Context(), "SHA256:abc")
+	if !errors.Is(err, signer.ErrName) {
+		t.Fatalf("got %v, want ErrName", err)
+	}
+	want := signer.Hint{Do: "copy it from: ssh-add -l", See: "agent"}
+	if hint, _ := signer.HintOf(err); hint != want {
+		t.Errorf("hint %+v, want %+v", hint, want)
+	}
 }
