@@ -13,7 +13,7 @@ import (
 // answers keeps the passphrases of the plugins in memory. A question is the name
 // of a plugin and its prompt.
 type answers struct {
-	asking chan struct{} // holds one element while a person is asked; made by lock
+	asking chan struct{} // holds one element while a person is asked and the answer is tried; made by lock
 
 	mu      sync.Mutex
 	right   map[string]pluginwire.Secret
@@ -30,32 +30,33 @@ func (a *answers) known(plugin, prompt string) pluginwire.Secret {
 }
 
 // ask returns the right answer to a question if it is known, and otherwise asks for
-// it; nil if nobody can be asked. Callers that ask at once wait for each other, so
-// that a person is asked once.
-func (a *answers) ask(ctx context.Context, ask signer.PassphraseFunc, plugin, prompt string) (pluginwire.Secret, error) {
+// it; nil if nobody can be asked. Callers that ask at once wait for each other until
+// done, which the caller calls after keep or refuse: a person is asked once, and the
+// plugin gets a wrong answer once.
+func (a *answers) ask(ctx context.Context, ask signer.PassphraseFunc, plugin, prompt string) (answer pluginwire.Secret, done func(), err error) {
+	done = func() {}
 	if known := a.known(plugin, prompt); known != nil {
-		return known, nil
+		return known, done, nil
 	}
 	if ask == nil || !signer.MayPrompt(ctx) {
-		return nil, nil
+		return nil, done, nil
 	}
 	unlock, err := a.lock(ctx)
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
-	defer unlock()
 	if known := a.known(plugin, prompt); known != nil {
-		return known, nil // another caller got it
+		return known, unlock, nil // another caller got it
 	}
-	answer, err := ask(ctx, fmt.Sprintf("%s (plugin %s)", prompt, plugin))
+	text, err := ask(ctx, fmt.Sprintf("%s (plugin %s)", prompt, plugin))
 	if err != nil {
-		return nil, err
+		return nil, unlock, err
 	}
-	answer = bytes.Clone(answer)
-	if a.wasRefused(plugin, prompt, answer) {
-		return nil, fmt.Errorf("%w: the same answer to %q was refused before and is not tried again", signer.ErrDenied, prompt)
+	text = bytes.Clone(text)
+	if a.wasRefused(plugin, prompt, text) {
+		return nil, unlock, fmt.Errorf("%w: the same answer to %q was refused before and is not tried again", signer.ErrDenied, prompt)
 	}
-	return func() []byte { return answer }, nil
+	return func() []byte { return text }, unlock, nil
 }
 
 // lock waits until no other caller asks.

@@ -34,7 +34,9 @@ func (b *Backend) call(ctx context.Context, plugin string, r pluginwire.Request,
 	reply, err := b.exchange(ctx, plugin, program, r)
 	if err == nil && r.Passphrase == nil && wantsAnswer(reply) {
 		asked = printable.Text(reply.Error.Prompt)
-		r.Passphrase, err = b.answers.ask(ctx, b.Passphrase, plugin, asked)
+		var done func()
+		r.Passphrase, done, err = b.answers.ask(ctx, b.Passphrase, plugin, asked)
+		defer done()
 		if r.Passphrase == nil {
 			return pluginwire.Result{}, "", cmp.Or(err, reply.Error.Err())
 		}
