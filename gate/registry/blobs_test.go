@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,9 +144,9 @@ func TestRule16_AddressOfABlob(t *testing.T) {
 
 // A client takes the body of a refusal for the blob, also if the registry refuses.
 func TestRule16_RefusalsOfTheRegistry(t *testing.T) {
-	fail := false
+	var fail atomic.Bool
 	g, key := enrolled(t, gatetest.Options{Grants: someGrants, Blobs: "*", Registry: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if fail {
+		if fail.Load() {
 			panic(http.ErrAbortHandler)
 		}
 		if r.Method == http.MethodGet {
@@ -161,7 +162,7 @@ func TestRule16_RefusalsOfTheRegistry(t *testing.T) {
 		if res.StatusCode != want || len(body) != 0 || err != nil || res.Header.Get("WWW-Authenticate") != "" {
 			t.Errorf("%s %q %v, %v; want %d", res.Status, body, res.Header, err, want)
 		}
-		fail = true
+		fail.Store(true)
 	}
 }
 
@@ -177,13 +178,13 @@ func TestParseSecret(t *testing.T) {
 }
 
 func TestRule16_LifetimeOfAnAddress(t *testing.T) {
-	var size int64
+	var size atomic.Int64
 	g, key := enrolled(t, gatetest.Options{Grants: someGrants, Blobs: "*", Registry: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		w.Header().Set("Content-Length", strconv.FormatInt(size.Load(), 10))
 	})})
 	token := exchange(t, g, key, "repository:shared:pull").Token
 	for mebibytes, want := range map[int64]time.Duration{0: time.Hour, 3600: time.Hour, 7200: 2 * time.Hour, 1 << 20: 24 * time.Hour} {
-		size = mebibytes << 20
+		size.Store(mebibytes << 20)
 		address, err := url.Parse(call(t, g, "GET", "/v2/shared/blobs/"+digest, token, nil).Header.Get("Location"))
 		if err != nil {
 			t.Fatal(err)
