@@ -1,0 +1,152 @@
+package proxy_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/proxy"
+)
+
+// TestRequestIsClean wants the client's login and site to stay on this machine, and the
+// server's login to stay there.
+func TestRequestIsClean(t *testing.T) {
+	var seen http.Header
+	var host string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen, host = r.Header, r.Host
+		w.Header().Set("Set-Cookie", "a=b")
+		w.Header().Set("Strict-Transport-Security", "max-age=1")
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	resp := f.want("GET", "/api/tags", nil, func(req *http.Request) {
+		for _, name := range []string{"Cookie", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Proxy-Authorization", "Referer", "X_Forwarded_User", "X-HTTP-Method-Override"} {
+			req.Header.Set(name, "foreign")
+		}
+		req.Header.Set("Origin", f.url)
+		if proxy.KnowsUsers {
+			req.Header.Set("Authorization", "Bearer foreign")
+		}
+	}, 403, "")
+	for name := range seen {
+		if name != "Accept-Encoding" && name != "User-Agent" {
+			t.Errorf("the server got %s: %q", name, seen[name])
+		}
+	}
+	if want := strings.TrimPrefix(server.URL, "http://"); host != want {
+		t.Errorf("the server got Host %q, want %q", host, want)
+	}
+	for _, name := range []string{"Set-Cookie", "Strict-Transport-Security", "Www-Authenticate"} {
+		if got := resp.Header.Get(name); got != "" {
+			t.Errorf("the client got %s: %s", name, got)
+		}
+	}
+}
+
+// TestSwitchedProtocol wants no connection to the server to be left, if it changes to
+// another protocol without a reason.
+func TestSwitchedProtocol(t *testing.T) {
+	ended := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // if the proxy keeps it
+		_, err = io.Copy(io.Discard, conn)
+		ended <- err
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	f.want("GET", "/v2/", nil, nil, 502, "another protocol")
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStream wants each line of a reply before the server sends the next, and the
+// trailer.
+func TestStream(t *testing.T) {
+	next := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "X-Total")
+		for i := range 3 {
+			if i > 0 {
+				<-next
+			}
+			fmt.Fprintf(w, "line %d\n", i)
+			_ = http.NewResponseController(w).Flush()
+		}
+		w.Header().Set("X-Total", "3")
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	req, err := http.NewRequestWithContext(t.Context(), "POST", f.url+"/api/chat", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("", "test")
+	resp, err := noRedirects.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for i := range 3 {
+		if !lines.Scan() || lines.Text() != fmt.Sprintf("line %d", i) {
+			t.Fatalf("got %q, want line %d", lines.Text(), i)
+		}
+		if i < 2 {
+			next <- struct{}{}
+		}
+	}
+	if lines.Scan() || resp.Trailer.Get("X-Total") != "3" {
+		t.Errorf("trailer %v, want X-Total: 3", resp.Trailer)
+	}
+}
+
+// TestLinks wants clients to stay on the proxy, and to leave it for other servers.
+func TestLinks(t *testing.T) {
+	server := httptest.NewServer(nil)
+	defer server.Close()
+	other := "http://cdn.example/v2/x?signature=1"
+	location := ""
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/base/") {
+			t.Errorf("the server got the path %s", r.URL.Path)
+		}
+		w.Header().Set("Location", location)
+		w.Header().Add("Link", `</base/v2/x/tags/list?last=b&n=2>; rel="next", <`+other+`>; rel="other"`)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+	f := start(t, proxyTo(t, server.URL+"/base"))
+	for from, want := range map[string]string{
+		server.URL + "/base/v2/x/blobs/uploads/1?a=b": f.url + "/v2/x/blobs/uploads/1?a=b",
+		"/base/v2/x/1": f.url + "/v2/x/1",
+		strings.Replace(server.URL, "http://", "HTTP://", 1) + "/base/v2/x": f.url + "/v2/x",
+		server.URL + "/elsewhere":                                   server.URL + "/elsewhere",
+		"http://evil.example/base/v2/x?a=" + server.URL:             "http://evil.example/base/v2/x?a=" + server.URL,
+		strings.Replace(server.URL, "//", "//x@", 1) + "/base/v2/x": f.url + "/v2/x",
+		other: other,
+	} {
+		location = from
+		resp := f.want("GET", "/v2/x/tags/list", nil, nil, 307, "")
+		if got := resp.Header.Get("Location"); got != want {
+			t.Errorf("Location %s became %s, want %s", from, got, want)
+		}
+		if got, want := resp.Header.Get("Link"), "<"+f.url+"/v2/x/tags/list?last=b&n=2>; rel=\"next\", <"+other+">; rel=\"other\""; got != want {
+			t.Errorf("Link is %s, want %s", got, want)
+		}
+	}
+}
