@@ -106,10 +106,12 @@ examples-test:
 bench:
 	cd bench && go run .
 
-# The server side, a module of its own, and its tests with a real registry.
+# The server side, a module of its own, and its tests with a real registry and with clients
+# that others wrote (Debian: skopeo, podman).
 gate-test:
 	cd gate && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
 	cd gate/demo && go vet ./... && go test ./...
+	cd gate/clients && go vet ./... && go test ./...
 
 # Through SoftHSM (Debian: softhsm2, opensc). The page starts the plugin many times, and a
 # program with -race takes a second to end.

@@ -11,7 +11,6 @@ require (
 	github.com/countersign/countersign v0.0.0-00010101000000-000000000000
 	github.com/countersign/countersign/gate v0.0.0-00010101000000-000000000000
 	github.com/distribution/distribution/v3 v3.1.2
-	github.com/google/go-containerregistry v0.22.1
 	github.com/sirupsen/logrus v1.10.2
 )
 
@@ -25,7 +24,6 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/danieljoos/wincred v1.2.3 // indirect
 	github.com/distribution/reference v0.6.0 // indirect
-	github.com/docker/cli v29.7.2+incompatible // indirect
 	github.com/docker/docker-credential-helpers v0.9.13 // indirect
 	github.com/docker/go-events v0.0.0-20250808211157-605354379745 // indirect
 	github.com/docker/go-metrics v0.1.0 // indirect
@@ -91,5 +89,4 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260803160001-6ac0973c030d // indirect
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	gotest.tools/v3 v3.5.2 // indirect
 )

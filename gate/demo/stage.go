@@ -19,7 +19,7 @@ import (
 	"github.com/countersign/countersign/gate"
 	"github.com/countersign/countersign/gate/authkeys"
 	"github.com/countersign/countersign/gate/config"
-	"github.com/countersign/countersign/gate/demo/internal/distribution"
+	"github.com/countersign/countersign/gate/demo/distribution"
 	"github.com/countersign/countersign/gate/setup"
 	"github.com/countersign/countersign/signer"
 )

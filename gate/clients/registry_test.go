@@ -1,5 +1,6 @@
-// Package itest tries the gate with a real registry and real clients.
-package itest
+// Package clients tries the gate, the proxy and the credential helper with a real registry
+// and with clients that others wrote.
+package clients
 
 import (
 	"bytes"
@@ -23,14 +24,14 @@ import (
 
 	"github.com/countersign/countersign/backends"
 	"github.com/countersign/countersign/challenge"
-	"github.com/countersign/countersign/gate/demo/internal/distribution"
+	"github.com/countersign/countersign/gate/demo/distribution"
 	"github.com/countersign/countersign/gate/internal/gatetest"
 	"github.com/countersign/countersign/gate/setup"
 	"github.com/countersign/countersign/signer"
 )
 
-// start starts a gate before a real registry. The first key is alice's.
-func start(t *testing.T, o gatetest.Options) (*gatetest.Gate, signer.Signer) {
+// startGate starts a gate before a real registry. It knows no keys yet.
+func startGate(t *testing.T, o gatetest.Options) *gatetest.Gate {
 	t.Helper()
 	var registry http.Handler
 	o.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { registry.ServeHTTP(w, r) })
@@ -39,11 +40,17 @@ func start(t *testing.T, o gatetest.Options) (*gatetest.Gate, signer.Signer) {
 	handler, end := distribution.New(ctx, g.Config.Sites[0])
 	registry = handler
 	t.Cleanup(func() { cancel(); end() })
-	key := gatetest.NewKey(t)
-	g.Enrol(map[string]signer.Signer{"alice": key})
 	if err := g.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// start starts a gate before a real registry that knows the key of alice.
+func start(t *testing.T, o gatetest.Options) (*gatetest.Gate, signer.Signer) {
+	t.Helper()
+	g, key := startGate(t, o), gatetest.NewKey(t)
+	g.Enrol(map[string]signer.Signer{"alice": key})
 	return g, key
 }
 
@@ -59,6 +66,10 @@ actions = ["pull", "push"]
 [[grant]]
 names = ["alice"]
 catalog = true
+[[grant]]
+names = ["bob"]
+repositories = ["users/alice/*"]
+actions = ["pull"]
 [[grant]]
 anonymous = true
 repositories = ["public/*"]
@@ -288,11 +299,10 @@ func TestRule10_RemovedKeyInTheMiddleOfAPull(t *testing.T) {
 // TestCountersignGet runs the command as a user does.
 func TestCountersignGet(t *testing.T) {
 	g, _ := start(t, gatetest.Options{Grants: allGrants})
-	dir := t.TempDir()
-	program := filepath.Join(dir, "countersign")
-	if out, err := exec.Command("go", "build", "-C", "../../../..", "-o", program, "./cmd/countersign").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := build(); err != nil {
+		t.Fatal(err)
 	}
+	dir, program := t.TempDir(), filepath.Join(programs, "countersign")
 	run := func(args ...string) (string, error) {
 		cmd := exec.Command(program, args...)
 		cmd.Env = append(os.Environ(), "HOME="+dir, "COUNTERSIGN_CONFIG="+os.DevNull, "COUNTERSIGN_KEY=file:"+filepath.Join(dir, "key"))

@@ -1,0 +1,184 @@
+package clients
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/countersign/countersign/gate/internal/gatetest"
+	"github.com/countersign/countersign/internal/secretservice"
+)
+
+// programs is the folder with the programs that this module builds.
+var programs string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "clients"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// build builds countersign, docker-credential-countersign, crane and oras.
+var build = sync.OnceValue(func() error {
+	cmd := exec.Command("go", "build", "-C", "../..", "-o", programs, "./cmd/countersign", "./cmd/docker-credential-countersign")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %s", err, out)
+	}
+	for _, tool := range []string{"crane", "oras"} {
+		path, err := exec.Command("go", "tool", "-n", tool).Output() // Go builds it and tells where it is
+		if err != nil {
+			return fmt.Errorf("go tool -n %s: %w", tool, err)
+		}
+		if err := os.Symlink(strings.TrimSpace(string(path)), filepath.Join(programs, tool)); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// A machine is the computer of alice and bob: it has a home folder, gnome-keyring with
+// their keys keyring:alice and keyring:bob, and all programs. Its programs use the key of
+// alice, unless bob is the user.
+type machine struct {
+	t    *testing.T
+	home string
+	env  []string
+	keys map[string]string // from a name to a line of authorized_keys
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	secretservice.Require(t, "gnome-keyring-daemon")
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	session := secretservice.Start(t)
+	m := &machine{t: t, home: session.Dir(), keys: map[string]string{}}
+	m.env = append(session.Env(), "PATH="+programs+":"+os.Getenv("PATH"), "COUNTERSIGN_KEY=keyring:alice", "LC_ALL=C.UTF-8")
+	for _, name := range []string{"alice", "bob"} {
+		out := m.want("", "countersign", "key", "generate", "keyring:"+name)
+		_, line, _ := strings.Cut(out, "\n") // after the fingerprint
+		m.keys[name] = strings.TrimSpace(line) + " " + name + "\n"
+	}
+	return m
+}
+
+// as returns the machine with another key.
+func (m *machine) as(name string) *machine {
+	other := *m
+	other.env = append(m.env[:len(m.env):len(m.env)], "COUNTERSIGN_KEY=keyring:"+name)
+	return &other
+}
+
+// enrol makes the gate know the keys of alice and bob.
+func (m *machine) enrol(g *gatetest.Gate) {
+	m.t.Helper()
+	g.Write("authorized_keys", m.keys["alice"]+m.keys["bob"])
+	g.Reload()
+}
+
+// write writes a file below the home folder.
+func (m *machine) write(name, text string) {
+	m.t.Helper()
+	path := filepath.Join(m.home, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// requireProgram returns the path of a program of the Debian package with the same name.
+// Where it is missing, a test is skipped, but not in CI.
+func requireProgram(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%v: install %s", err, name)
+	}
+	t.Skipf("NOT TESTED: %v: install %s", err, name)
+	return ""
+}
+
+// command returns a command of the machine, in the home folder.
+func (m *machine) command(args ...string) *exec.Cmd {
+	m.t.Helper()
+	path := filepath.Join(programs, args[0])
+	if _, err := os.Stat(path); err != nil {
+		path = requireProgram(m.t, args[0])
+	}
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir, cmd.Env = m.home, m.env
+	return cmd
+}
+
+// run runs a program and returns what it printed.
+func (m *machine) run(stdin string, args ...string) (string, error) {
+	m.t.Helper()
+	cmd := m.command(args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// want runs a program that must succeed, and returns its standard output.
+func (m *machine) want(stdin string, args ...string) string {
+	m.t.Helper()
+	cmd := m.command(args...)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		m.t.Fatalf("%q: %v: %s%s", args, err, out, &stderr)
+	}
+	return string(out)
+}
+
+// wantFailure runs a program that must fail and print a reason.
+func (m *machine) wantFailure(reason string, args ...string) {
+	m.t.Helper()
+	out, err := m.run("", args...)
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || !strings.Contains(out, reason) {
+		m.t.Errorf("%q: %v: %s, want a failure with %q", args, err, out, reason)
+	}
+}
+
+// startProxy starts "countersign proxy" before the gate, and returns its address, such as
+// 127.0.0.1:5115. It ends with the test.
+func (m *machine) startProxy(g *gatetest.Gate, flags ...string) string {
+	m.t.Helper()
+	cmd := m.command(append([]string{"countersign", "proxy", "--to", g.URL}, flags...)...)
+	log := &gatetest.Buffer{}
+	cmd.Stderr = log
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			m.t.Errorf("countersign proxy: %v: %s", err, log)
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		m.t.Fatalf("countersign proxy: %v: %s", err, log)
+	}
+	return strings.TrimPrefix(strings.TrimSpace(line), "http://")
+}
