@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/agenttest"
 )
 
 const (
@@ -39,8 +41,8 @@ signature=$(openssl pkeyutl -sign -rawin -inkey "$2" -in "$message" | openssl ba
 curl -sS -f -H "Authorization: $3:$signature" "$url" | sed -n 's/.*"token" *: *"\([^"]*\)".*/\1/p'
 `
 
-// A tokenProgram is one way to get a token from the command line.
-type tokenProgram struct {
+// A commandLine is one way to do something from the command line.
+type commandLine struct {
 	name    string
 	command []string
 }
@@ -48,8 +50,9 @@ type tokenProgram struct {
 // A processTime is the time of one process and of those that it started.
 type processTime struct{ computed, elapsed time.Duration }
 
-// tokenPrograms prepares all programs for the resource at url.
-func tokenPrograms(tb testing.TB, url string) []tokenProgram {
+// tokenPrograms prepares the programs that get a token for the resource at url. The first
+// is countersign.
+func tokenPrograms(tb testing.TB, url string) []commandLine {
 	tb.Helper()
 	for _, name := range []string{"sh", "curl", "openssl"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -61,9 +64,7 @@ func tokenPrograms(tb testing.TB, url string) []tokenProgram {
 	}
 	dir := tb.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	if out, err := exec.Command("go", "build", "-C", "..", "-o", at("countersign"), "./cmd/countersign").CombinedOutput(); err != nil {
-		tb.Fatalf("building the command: %v\n%s", err, out)
-	}
+	command := buildCommand(tb)
 	private, key := newKey(tb)
 	block, err := ssh.MarshalPrivateKey(private, "")
 	if err != nil {
@@ -83,14 +84,24 @@ func tokenPrograms(tb testing.TB, url string) []tokenProgram {
 	}
 	tb.Setenv("COUNTERSIGN_CONFIG", at("config.toml"))
 	public := base64.StdEncoding.EncodeToString(key.PublicKey().Marshal())
-	return []tokenProgram{
-		{ourCommand, []string{at("countersign"), "token", "--key", "file:" + at("key"), url}},
+	return []commandLine{
+		{ourCommand, []string{command, "token", "--key", "file:" + at("key"), url}},
 		{shellScript, []string{"sh", "-c", script, "sh", url, at("key.pem"), public, emptyHash()}},
 	}
 }
 
+// buildCommand builds countersign and returns its path.
+func buildCommand(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "countersign")
+	if out, err := exec.Command("go", "build", "-C", "..", "-o", path, "./cmd/countersign").CombinedOutput(); err != nil {
+		tb.Fatalf("building the command: %v\n%s", err, out)
+	}
+	return path
+}
+
 // run runs the program once and returns its output.
-func (p tokenProgram) run(tb testing.TB) (processTime, string) {
+func (p commandLine) run(tb testing.TB) (processTime, string) {
 	tb.Helper()
 	cmd := exec.Command(p.command[0], p.command[1:]...)
 	var out, problem bytes.Buffer
@@ -117,10 +128,45 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// commandTable has a row for each program.
-func commandTable(t *testing.T) table {
-	_, s := open(t, challengetest.Config{})
-	all := tokenPrograms(t, resource(s))
+// signPrograms prepares the programs that sign a file with a key in ssh-agent. The first
+// is countersign.
+func signPrograms(t *testing.T) []commandLine {
+	t.Helper()
+	agenttest.Require(t, "ssh-keygen")
+	socket, dir := agenttest.StartOpenSSH(t).Socket, t.TempDir()
+	key := inAgent(t, socket)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	opened := key.open(t)
+	err := errors.Join(
+		os.WriteFile(at("config.toml"), nil, 0o600),
+		os.WriteFile(at("file"), message, 0o600),
+		os.WriteFile(at("key.pub"), ssh.MarshalAuthorizedKey(opened.PublicKey()), 0o600),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("COUNTERSIGN_CONFIG", at("config.toml"))
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	return []commandLine{
+		{"countersign sign", []string{buildCommand(t), "sign", "--namespace", "file", "--key", "agent:" + key.name, at("file")}},
+		{"ssh-keygen -Y sign", []string{"sh", "-c", `exec ssh-keygen -q -Y sign -n file -f "$1" <"$2"`, "sh", at("key.pub"), at("file")}},
+	}
+}
+
+// Two Ed25519 signatures of one text are the same.
+func TestSignFile(t *testing.T) {
+	var signatures []string
+	for _, p := range signPrograms(t) {
+		_, out := p.run(t)
+		signatures = append(signatures, strings.ReplaceAll(out, "\n", "")) // their lines differ in length
+	}
+	if diff := cmp.Diff(signatures[0], signatures[1]); diff != "" || !strings.HasPrefix(signatures[0], "-----BEGIN SSH SIGNATURE-----") {
+		t.Errorf("the signatures differ (-countersign +ssh-keygen):\n%s", diff)
+	}
+}
+
+// commandTable has a row for each program, with ratios to the first.
+func commandTable(t *testing.T, all []commandLine) table {
 	computed, elapsed := make([][]float64, len(all)), make([][]float64, len(all))
 	for range rounds {
 		for i, p := range all {
@@ -133,7 +179,7 @@ func commandTable(t *testing.T) table {
 	for i, p := range all {
 		c, e := measurement{ns: computed[i]}, measurement{ns: elapsed[i]}
 		out.rows = append(out.rows, []string{
-			mark(p.name, p.name == ourCommand),
+			mark(p.name, i == 0),
 			significant(c.median() / 1e6), significant(c.over(measurement{ns: computed[0]})),
 			significant(e.median() / 1e6), significant(e.over(measurement{ns: elapsed[0]})),
 		})

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"github.com/countersign/countersign/challenge/challengetest"
 )
 
 var report = flag.String("report", "", "measure, and write performance.md and performance.svg to this `directory`")
@@ -27,8 +29,9 @@ type summary struct {
 	Rounds, Scopes, Passes, Goroutines       int
 	Parsers, Parse, Sign, Request            table
 	Flows, Policies, Mirror                  table
-	Together, Command                        table
-	Stores, Delays                           table
+	Together, Command, SignFile              table
+	Stores                                   storeTables
+	Delays                                   table
 	Patience                                 string
 	OverRaw, OllamaOverOurs                  string
 	FastestLibrary, OllamaParsers            string
@@ -46,8 +49,9 @@ func TestReport(t *testing.T) {
 	r.Sign = speedTable(sign, "", "µs")
 	r.Request = speedTable(request, "added", "ns")
 	r.targets(parse, sign, request)
-	r.Together, r.Command = togetherTable(t), commandTable(t)
-	r.Stores, r.Delays, r.Patience = storeTable(t), delayTable(t), patience.String()
+	_, s := open(t, challengetest.Config{})
+	r.Together, r.Command, r.SignFile = togetherTable(t), commandTable(t, tokenPrograms(t, resource(s))), commandTable(t, signPrograms(t))
+	r.Stores, r.Delays, r.Patience = measureStores(t), delayTable(t), patience.String()
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
 	r.Mirror = mirrorTable(t)
 
@@ -57,11 +61,23 @@ func TestReport(t *testing.T) {
 		bars("Time added to a request whose token is at hand", "ns", request),
 	})
 	write(t, "performance.svg", picture)
+	write(t, "performance.md", r.page(t))
+}
+
+// TestPage fills the page with results of which each is empty.
+func TestPage(t *testing.T) {
+	if text := (summary{}).page(t); !strings.Contains(text, "## Stores") {
+		t.Errorf("no section with the stores:\n%s", text)
+	}
+}
+
+func (r summary) page(t *testing.T) string {
+	t.Helper()
 	var b strings.Builder
 	if err := template.Must(template.New("page").Parse(page)).Execute(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "performance.md", b.String())
+	return b.String()
 }
 
 func measureAll(t *testing.T) (parse, sign, request []measurement) {

@@ -39,13 +39,22 @@ func Play() {
 	os.Exit(0)
 }
 
+// New returns the backend of a plugin in Go, and the name of its key.
+func New(t *testing.T) (b *plugin.Backend, key string) { return newNamed(t, "signs") }
+
 // Open opens the key of a plugin in Go.
-func Open(t *testing.T) signer.Signer { return openNamed(t, "signs") }
+func Open(t *testing.T) signer.Signer {
+	b, key := New(t)
+	return open(t, b, key)
+}
 
 // OpenHanging opens the key of a plugin that never signs.
-func OpenHanging(t *testing.T) signer.Signer { return openNamed(t, "hangs") }
+func OpenHanging(t *testing.T) signer.Signer {
+	b, key := newNamed(t, "hangs")
+	return open(t, b, key)
+}
 
-func openNamed(t *testing.T, name string) signer.Signer {
+func newNamed(t *testing.T, name string) (*plugin.Backend, string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -55,23 +64,34 @@ func openNamed(t *testing.T, name string) signer.Signer {
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	b := &plugin.Backend{Programs: map[string]plugin.Program{name: {Path: path}}}
-	return open(t, b, name+":key")
+	return &plugin.Backend{Programs: map[string]plugin.Program{name: {Path: path}}}, name + ":key"
 }
 
-const softHSM = "/usr/lib/softhsm/libsofthsm2.so"
+const (
+	// SoftHSM is the path of SoftHSM's module.
+	SoftHSM = "/usr/lib/softhsm/libsofthsm2.so"
+
+	// PIN is the PIN of the token t1 that NewPKCS11 makes.
+	PIN = "48151623"
+)
 
 // HasSoftHSM reports whether SoftHSM is installed (Debian: softhsm2).
 func HasSoftHSM() bool {
-	_, err := os.Stat(softHSM)
+	_, err := os.Stat(SoftHSM)
 	return err == nil
 }
 
-// OpenPKCS11 builds plugin pkcs11, makes a token in SoftHSM and opens a key in it. root
-// is the path of the checkout. It skips the test if SoftHSM is missing.
+// OpenPKCS11 opens the key that NewPKCS11 makes.
 func OpenPKCS11(t *testing.T, root string) signer.Signer {
+	b, key := NewPKCS11(t, root)
+	return open(t, b, key)
+}
+
+// NewPKCS11 builds plugin pkcs11, makes a token in SoftHSM and a key in it, and returns
+// the backend and the name of the key. The key's label is "key". root is the path of the
+// checkout. It skips the test if SoftHSM is missing.
+func NewPKCS11(t *testing.T, root string) (b *plugin.Backend, key string) {
 	t.Helper()
-	const pin = "48151623"
 	if !HasSoftHSM() {
 		t.Skip("SKIPPED: needs SoftHSM (Debian: softhsm2)")
 	}
@@ -85,18 +105,18 @@ func OpenPKCS11(t *testing.T, root string) signer.Signer {
 		t.Fatal(err)
 	}
 	t.Setenv("SOFTHSM2_CONF", config)
-	t.Setenv("COUNTERSIGN_PKCS11_MODULE", softHSM)
-	run(t, "softhsm2-util", "--init-token", "--free", "--label", "t1", "--pin", pin, "--so-pin", "5678")
-	b := &plugin.Backend{
+	t.Setenv("COUNTERSIGN_PKCS11_MODULE", SoftHSM)
+	run(t, "softhsm2-util", "--init-token", "--free", "--label", "t1", "--pin", PIN, "--so-pin", "5678")
+	b, key = &plugin.Backend{
 		Programs: map[string]plugin.Program{
 			"pkcs11": {Path: program, Environment: []string{"SOFTHSM2_CONF", "COUNTERSIGN_PKCS11_MODULE"}},
 		},
-		Passphrase: func(context.Context, string) ([]byte, error) { return []byte(pin), nil },
-	}
-	if _, err := b.Generate(t.Context(), "pkcs11:token=t1;object=key"); err != nil {
+		Passphrase: func(context.Context, string) ([]byte, error) { return []byte(PIN), nil },
+	}, "pkcs11:token=t1;object=key"
+	if _, err := b.Generate(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, b, "pkcs11:token=t1;object=key")
+	return b, key
 }
 
 func privateDir(t *testing.T) string {
