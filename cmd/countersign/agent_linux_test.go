@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -61,13 +62,19 @@ func (f logFile) String() string {
 // attach gives cmd a new log file as its stderr.
 func attach(t *testing.T, cmd *exec.Cmd) logFile {
 	t.Helper()
+	f := newLog(t)
+	cmd.Stderr = f
+	return logFile(f.Name())
+}
+
+func newLog(t *testing.T) *os.File {
+	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	cmd.Stderr = f
-	return logFile(f.Name())
+	return f
 }
 
 // startServing runs "countersign agent" in dir until the test ends.
@@ -163,11 +170,8 @@ func startSSHD(t *testing.T, dir, authorized string) []string {
 		t.Fatal(err)
 	}
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	l.Close()
 	writeFile(t, filepath.Join(dir, "authorized"), authorized)
-	writeFile(t, filepath.Join(dir, "sshd_config"), fmt.Sprintf(`Port %[2]s
-ListenAddress 127.0.0.1
-HostKey %[1]s/host
+	writeFile(t, filepath.Join(dir, "sshd_config"), fmt.Sprintf(`HostKey %[1]s/host
 AuthorizedKeysFile %[1]s/authorized
 PidFile none
 UsePAM no
@@ -175,7 +179,7 @@ StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin yes
-`, dir, port))
+`, dir))
 	hostKey, err := os.ReadFile(filepath.Join(dir, "host.pub"))
 	if err != nil {
 		t.Fatal(err)
@@ -186,24 +190,24 @@ PermitRootLogin yes
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config"))
-	log := attach(t, cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("stderr of sshd:\n%s", log)
+	log := newLog(t)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { serveSSH(t, conn, sshd, filepath.Join(dir, "sshd_config"), log) })
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "Server listening"); {
-		if time.Now().After(deadline) {
-			t.Fatalf("sshd does not listen:\n%s", log)
+	t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+		if t.Failed() {
+			t.Logf("stderr of sshd:\n%s", logFile(log.Name()))
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	})
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +216,21 @@ PermitRootLogin yes
 		"-F", "none", "-p", port, "-o", "UserKnownHostsFile=" + dir + "/known_hosts", "-o", "StrictHostKeyChecking=yes",
 		"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-l", me.Username, "127.0.0.1",
 	}
+}
+
+// serveSSH runs sshd for one connection, as inetd does. So the port is the test's own
+// from the start.
+func serveSSH(t *testing.T, conn net.Conn, sshd, config string, log *os.File) {
+	defer conn.Close()
+	f, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer f.Close()
+	cmd := exec.CommandContext(t.Context(), sshd, "-i", "-e", "-f", config)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = f, f, log
+	_ = cmd.Run() // its exit code is that of the login
 }
 
 // TestAgentServesSSHAndGit serves two keys that are in gnome-keyring. One has the usual
