@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,15 +90,16 @@ func TestRule06_ReadyTellsOfFiles(t *testing.T) {
 }
 
 func TestRule14_ReadyAsksTheRegistry(t *testing.T) {
-	status := http.StatusOK
-	g := gatetest.Start(t, gatetest.Options{Registry: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })})
+	var status atomic.Int32
+	status.Store(http.StatusOK)
+	g := gatetest.Start(t, gatetest.Options{Registry: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) })})
 	if code, body := admin(t, g, "/readyz"); code != 200 {
 		t.Errorf("%d %q", code, body)
 	}
 	if r := g.Forwarded()[0]; r.RequestURI != "/v2/" || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		t.Errorf("the gate asks %s with %v", r.RequestURI, r.Header)
 	}
-	status = http.StatusUnauthorized
+	status.Store(http.StatusUnauthorized)
 	if code, body := admin(t, g, "/readyz"); code != 503 || !strings.Contains(body, "rootcertbundle") {
 		t.Errorf("a registry that does not trust the gate: %d %q", code, body)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -317,10 +318,11 @@ func TestLoginWithoutToken(t *testing.T) {
 
 // A look for a newer version that fails does not harm the signature.
 func TestLookThatFails(t *testing.T) {
-	fake, fails := vaulttest.New(nil), false
+	fake := vaulttest.New(nil)
+	var fails atomic.Bool
 	fake.AddEngine("transit")
 	b := answering(t, func(w http.ResponseWriter, req *http.Request) {
-		if fails && req.Method == http.MethodGet {
+		if fails.Load() && req.Method == http.MethodGet {
 			http.Error(w, `{"errors":["broken"]}`, http.StatusInternalServerError)
 			return
 		}
@@ -333,7 +335,7 @@ func TestLookThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fails = true
+	fails.Store(true)
 	c.move(time.Hour)
 	sign(t, k)
 	if signer.IsStale(k) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,12 +34,12 @@ import (
 // startGate starts a gate before a real registry. It knows no keys yet.
 func startGate(t *testing.T, o gatetest.Options) *gatetest.Gate {
 	t.Helper()
-	var registry http.Handler
-	o.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { registry.ServeHTTP(w, r) })
+	var registry atomic.Pointer[http.Handler]
+	o.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*registry.Load()).ServeHTTP(w, r) })
 	g := gatetest.Start(t, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	handler, end := distribution.New(ctx, g.Config.Sites[0])
-	registry = handler
+	registry.Store(&handler)
 	t.Cleanup(func() { cancel(); end() })
 	if err := g.Ready(t.Context()); err != nil {
 		t.Fatal(err)
