@@ -7,14 +7,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/countersign/countersign/internal/leftovers"
 )
 
 // TestNothingIsLeft ends clients, servers and the proxy in the middle of a stream.
 func TestNothingIsLeft(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := leftovers.Now()
 	for _, end := range []string{"client", "server", "proxy"} {
 		held := make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,12 +55,5 @@ func TestNothingIsLeft(t *testing.T) {
 		server.Close()
 		base.CloseIdleConnections()
 	}
-	for range 1_000_000 { // those that are ending need a moment
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
-	}
-	buf := make([]byte, 1<<16)
-	t.Errorf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+	before.Check(t)
 }

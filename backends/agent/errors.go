@@ -41,6 +41,8 @@ func explainDial(ctx context.Context, socket string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return noAnswer(socket, ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded): // a dialer may notice the end before ctx
+		return noAnswer(socket, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		err = fmt.Errorf("%w: no SSH agent answers at %s", signer.ErrUnavailable, at)
 		return signer.WithHint(err, signer.Hint{Do: "start the agent again, or log in again if ssh -A forwarded it", See: topicNoAgent})

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -16,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/backends/agent"
 	"github.com/countersign/countersign/internal/agenttest"
+	"github.com/countersign/countersign/internal/leftovers"
 	"github.com/countersign/countersign/signer"
 	"github.com/countersign/countersign/signer/signertest"
 )
@@ -24,33 +23,8 @@ import (
 // now. A test calls it first, because t.Cleanup runs the last function first.
 func checkLeftovers(t *testing.T) {
 	t.Helper()
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
-	t.Cleanup(func() {
-		for range 1_000_000 { // those that are ending need a moment
-			if runtime.NumGoroutine() <= goroutines {
-				break
-			}
-			runtime.Gosched()
-		}
-		if now := runtime.NumGoroutine(); now > goroutines {
-			buf := make([]byte, 1<<20)
-			t.Errorf("%d goroutines were left behind:\n%s", now-goroutines, buf[:runtime.Stack(buf, true)])
-		}
-		if now := openFiles(t); now > files {
-			t.Errorf("%d files were left open", now-files)
-		}
-	})
-}
-
-// openFiles returns the number of open files and sockets of this process, where the
-// system tells it.
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	return len(entries)
+	before := leftovers.Now()
+	t.Cleanup(func() { before.Check(t) })
 }
 
 // wantError fails unless err wraps want (if not nil), a search would go on after it or

@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/countersign/countersign/backends/plugin"
+	"github.com/countersign/countersign/internal/leftovers"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -111,31 +111,14 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	call() // starts what a process starts once
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	before := leftovers.Now()
 	for range 5 {
 		call()
 	}
-	for i := 0; i < 10_000 && runtime.NumGoroutine() > goroutines; i++ { // they may be at their last line
-		runtime.Gosched()
-	}
-	if now := runtime.NumGoroutine(); now > goroutines {
-		t.Errorf("%d goroutines, before %d", now, goroutines)
-	}
-	if now := openFiles(t); now > files {
-		t.Errorf("%d open files, before %d", now, files)
-	}
+	before.Check(t)
 	if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
 		t.Errorf("a child is left: wait returned %v", err)
 	}
-}
-
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/dev/fd")
-	if err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
-	return len(entries)
 }
 
 func TestTimeout(t *testing.T) {

@@ -13,13 +13,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/countersign/countersign/backends/vault"
+	"github.com/countersign/countersign/internal/leftovers"
 	"github.com/countersign/countersign/internal/vaulttest"
 	"github.com/countersign/countersign/signer"
 )
@@ -269,7 +269,7 @@ func TestSilentServer(t *testing.T) {
 		"Generate": func(ctx context.Context) error { _, err := b.Generate(ctx, "key"); return err },
 		"Delete":   func(ctx context.Context) error { return b.Delete(ctx, "key") },
 	}
-	before := runtime.NumGoroutine()
+	before := leftovers.Now()
 	for name, call := range calls {
 		go accept()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -280,13 +280,7 @@ func TestSilentServer(t *testing.T) {
 		}
 		<-closed
 	}
-	for range 1_000_000 { // goroutines of net/http end soon after their connection
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
-	}
-	t.Errorf("%d goroutines are left, there were %d", runtime.NumGoroutine(), before)
+	before.Check(t) // goroutines of net/http end soon after their connection
 }
 
 // CloseIdleConnections closes the connection that a call left open.

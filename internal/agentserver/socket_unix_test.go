@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/countersign/countersign/guard"
 	"github.com/countersign/countersign/internal/filelock"
+	"github.com/countersign/countersign/internal/leftovers"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -261,7 +261,7 @@ func TestServeLeftovers(t *testing.T) {
 	key := newKey(t)
 	s, _ := newServer(keyOf(key, guard.SSHSig))
 	path := filepath.Join(socketFolder(t), "s")
-	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	before := leftovers.Now()
 	l, err := Listen(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -302,30 +302,8 @@ func TestServeLeftovers(t *testing.T) {
 	for _, conn := range idle {
 		conn.Close()
 	}
-	for i := 0; i < 1_000_000 && runtime.NumGoroutine() > goroutines; i++ {
-		runtime.Gosched() // they may be at their last line
-	}
-	if got := runtime.NumGoroutine(); got > goroutines {
-		buf := make([]byte, 1<<16)
-		t.Errorf("%d goroutines, %d before:\n%s", got, goroutines, buf[:runtime.Stack(buf, true)])
-	}
-	if got := openFiles(t); got > files {
-		t.Errorf("%d open files, %d before", got, files)
-	}
+	before.Check(t)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)
 	}
-}
-
-// openFiles returns the number of open files, or 0 where the system does not tell.
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
