@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/gate/audit"
+	"github.com/countersign/countersign/gate/config"
 	"github.com/countersign/countersign/gate/front"
 	"github.com/countersign/countersign/gate/grants"
 	"github.com/countersign/countersign/gate/nonce"
@@ -164,7 +165,7 @@ func servePost(c *site.Call, w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if h.Origin != c.Site.Config.Origin || h.Service != c.Site.Config.Service() {
+	if !isFor(h, c.Site.Config) {
 		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, "the helper secret is for "+h.Origin.String())
 		return
 	}
@@ -175,6 +176,14 @@ func servePost(c *site.Call, w http.ResponseWriter, r *http.Request) {
 	if ok {
 		issue(c, w, r, name, key, access)
 	}
+}
+
+// isFor reports whether a helper secret is for a site. Clients name a registry without its
+// scheme to their helper, which then means https. A site without TLS accepts that secret:
+// no other site has its host and port. A secret for plain http is accepted there only.
+func isFor(h challenge.HelperSecret, s config.Site) bool {
+	named, own := h.Origin.URL(), s.Origin.URL()
+	return h.Service == s.Service() && named.Host == own.Host && (named.Scheme == own.Scheme || named.Scheme == "https")
 }
 
 // readForm reads the form of a POST request, or returns the mistake in it.

@@ -29,6 +29,7 @@ func post(t testing.TB, g *gatetest.Gate, secret string, change url.Values) toke
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Host = g.Config.Sites[0].Origin.URL().Host
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return do(t, req)
 }
@@ -106,5 +107,27 @@ func TestRule17_HelperSecret(t *testing.T) {
 	g.Enrol(nil)
 	if got := post(t, g, secret, nil); got.status != 401 {
 		t.Errorf("after the key was removed: %+v", got)
+	}
+}
+
+// TestRule17_Scheme wants secrets for https accepted without TLS too, because clients name a
+// registry without its scheme to their helper, and secrets for plain http refused with TLS.
+func TestRule17_Scheme(t *testing.T) {
+	for own, want := range map[string]map[string]int{
+		"http://reg.example":       {"http://reg.example": 200, "https://reg.example": 200, "https://reg.example:80": 401, "https://other.example": 401},
+		"https://reg.example":      {"https://reg.example": 200, "http://reg.example": 401},
+		"https://reg.example:5000": {"https://reg.example:5000": 200, "http://reg.example:5000": 401, "https://reg.example": 401},
+	} {
+		g, key := enrolled(t, gatetest.Options{Origin: own})
+		for named, status := range want {
+			origin, err := challenge.ParseOrigin(named)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret := helperSecret(t, g, key, func(h *challenge.HelperSecret) { h.Origin = origin })
+			if got := post(t, g, secret, nil); got.status != status {
+				t.Errorf("a secret for %s at %s: %+v, want %d", named, own, got, status)
+			}
+		}
 	}
 }
