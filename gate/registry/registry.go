@@ -143,7 +143,11 @@ func (r *Registry) admitAccess(c *site.Call, w http.ResponseWriter, claims *toke
 		}
 		if !r.may(claims, name, need.Type, need.Name, action) {
 			w.Header().Set("WWW-Authenticate", c.Challenge(need.String(), "insufficient_scope"))
-			c.Refuse(http.StatusUnauthorized, reply.Unauthorized, "the token is not for "+need.String())
+			reason := "the token is not for " + need.String() + ": the client asked for less, or its credential helper allows less"
+			if name == grants.Anonymous {
+				reason = "a key is needed for " + need.String()
+			}
+			c.Refuse(http.StatusUnauthorized, reply.Unauthorized, reason)
 			return false
 		}
 	}
@@ -170,6 +174,7 @@ func (r *Registry) withoutForeignMount(req *http.Request, c *site.Call, claims *
 	}
 	query.Del("mount")
 	query.Del("from")
+	query.Del("origin") // tells where from is
 	request.RawQuery = query.Encode()
 	return req.WithContext(front.With(req.Context(), request))
 }

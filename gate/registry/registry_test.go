@@ -58,7 +58,8 @@ func TestRule02_TableOfPaths(t *testing.T) {
 		"/v2/": "GET HEAD", "/v2/_catalog": "GET", "/v2/_catalog?n=1&last=a": "GET", tags: "GET", tags + "?n=1": "GET",
 		"/v2/a/b/manifests/latest": "GET HEAD PUT DELETE", "/v2/a/b/manifests/" + digest: "GET HEAD PUT DELETE",
 		"/v2/a/b/blobs/" + digest: "GET HEAD DELETE", "/v2/a/b/blobs/uploads/": "POST", "/v2/a/b/blobs/uploads/?digest=" + digest: "POST",
-		"/v2/a/b/blobs/uploads/1-2_3=?_state=x&etag=y&digest=" + digest: "GET HEAD PATCH PUT DELETE", "/v2/a/b/referrers/" + digest + "?artifactType=x": "GET",
+		"/v2/a/b/blobs/uploads/?from=a%2Fb&mount=sha256%3A0&origin=reg.example": "POST", // as crane asks
+		"/v2/a/b/blobs/uploads/1-2_3=?_state=x&etag=y&digest=" + digest:         "GET HEAD PATCH PUT DELETE", "/v2/a/b/referrers/" + digest + "?artifactType=x": "GET",
 	}
 	refused := []string{
 		"/v2", "/v2/a", "/v2/a/b", "/v2/_catalog/", tags + "/", "/v2/a/b/tags", "/v2/a/b/manifests/", "/v2/a/b/manifests/a/b", "/v2/a/b/blobs/x",
@@ -226,6 +227,10 @@ func TestProxyChallenges(t *testing.T) {
 	if res.StatusCode != 403 || res.Header.Get("WWW-Authenticate") != "" {
 		t.Errorf("without a grant: %s %v", res.Status, res.Header)
 	}
+	res = call(t, g, "HEAD", "/v2/users/bob/a/manifests/latest", token, host())
+	if got, want := res.Header.Get("Warning"), `299 - "alice has no grant for repository:users/bob/a:pull"`; res.StatusCode != 403 || got != want {
+		t.Errorf("HEAD without a grant: %s, warning %q, want %q", res.Status, got, want)
+	}
 	for _, h := range []http.Header{{"Authorization": {"Bearer " + token, "Bearer " + token}}, {"Authorization": {"Basic dTpw"}}} {
 		h.Set("Host", "reg.example")
 		if res := call(t, g, "GET", "/v2/", "", h); res.StatusCode != 401 {
@@ -356,14 +361,15 @@ func TestRule15_Mount(t *testing.T) {
 	token := exchange(t, g, key, "repository:users/alice/a:pull,push repository:library/base:pull").Token
 	const start = "/v2/users/alice/a/blobs/uploads/"
 	for query, want := range map[string]string{
-		"?mount=" + digest + "&from=library/base":   "?mount=" + digest + "&from=library/base",
-		"?mount=" + digest + "&from=users/bob/x":    "",
-		"?mount=" + digest + "&from=library/x":      "",
-		"?mount=" + digest + "&from=library%2Fbase": "?mount=" + digest + "&from=library%2Fbase",
-		"?mount=" + digest + "&from=../x":           "",
-		"?mount=" + digest + "&from=":               "",
-		"?mount=" + digest:                          "",
-		"?from=users/bob/x&digest=" + digest:        "?digest=" + url.QueryEscape(digest),
+		"?mount=" + digest + "&from=library/base":    "?mount=" + digest + "&from=library/base",
+		"?mount=" + digest + "&from=users/bob/x":     "",
+		"?mount=" + digest + "&from=library/x":       "",
+		"?from=users/bob/x&mount=x&origin=r.example": "",
+		"?mount=" + digest + "&from=library%2Fbase":  "?mount=" + digest + "&from=library%2Fbase",
+		"?mount=" + digest + "&from=../x":            "",
+		"?mount=" + digest + "&from=":                "",
+		"?mount=" + digest:                           "",
+		"?from=users/bob/x&digest=" + digest:         "?digest=" + url.QueryEscape(digest),
 	} {
 		before := len(g.Forwarded())
 		res := call(t, g, "POST", start+query, token, nil)

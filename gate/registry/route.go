@@ -32,7 +32,7 @@ var allowed = map[kind]struct{ methods, parameters []string }{
 	tags:      {methods: []string{"GET"}, parameters: []string{"n", "last"}},
 	manifests: {methods: []string{"GET", "HEAD", "PUT", "DELETE"}},
 	blobs:     {methods: []string{"GET", "HEAD", "DELETE"}},
-	uploads:   {methods: []string{"POST"}, parameters: []string{"mount", "from", "digest"}},
+	uploads:   {methods: []string{"POST"}, parameters: []string{"mount", "from", "origin", "digest"}},                         // origin: crane
 	upload:    {methods: []string{"GET", "HEAD", "PATCH", "PUT", "DELETE"}, parameters: []string{"_state", "digest", "etag"}}, // etag: Ollama
 	referrers: {methods: []string{"GET"}, parameters: []string{"artifactType"}},
 }

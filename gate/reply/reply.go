@@ -4,6 +4,7 @@ package reply
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // The error codes of the OCI distribution specification, "Error Codes", and those of
@@ -27,6 +28,12 @@ func Error(w http.ResponseWriter, status int, code, message string) {
 		"error":  message,
 		"status": message,
 	})
+}
+
+// Warn adds the reason of an error to a reply that has no body, as a warning of the OCI
+// distribution specification, "Warnings".
+func Warn(w http.ResponseWriter, message string) {
+	w.Header().Add("Warning", "299 - "+strconv.Quote(message))
 }
 
 // JSON writes v. Nobody may keep a copy of the reply.

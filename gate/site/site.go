@@ -148,6 +148,9 @@ func (c *Call) Refuse(status int, code, message string) {
 		c.w.WriteHeader(status)
 		return
 	}
+	if c.decision.Method == http.MethodHead {
+		reply.Warn(c.w, message)
+	}
 	reply.Error(c.w, status, code, message)
 }
 
