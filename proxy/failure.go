@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/countersign/countersign/challenge"
@@ -23,6 +25,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if cause := context.Cause(r.Context()); errors.As(cause, new(*refusal)) {
 		err = cause
 	}
+	p.logFailure(r, err)
 	status, code := statusOf(err)
 	text := printable.Text(err.Error())
 	if hint, ok := signer.HintOf(err); ok && hint.Do != "" {
@@ -37,9 +40,24 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusUnauthorized { // a client sends its token after this only
 		w.Header().Set("WWW-Authenticate", `Basic realm="countersign proxy"`)
 	}
+	if r.Method == http.MethodHead { // it has no body: see "Warnings" in the OCI distribution specification
+		w.Header().Set("Warning", "299 - "+strconv.Quote(text))
+	}
 	p.allowSite(w.Header(), r)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(reply)
+}
+
+// logFailure logs an error unless its client has left.
+func (p *Proxy) logFailure(r *http.Request, err error) {
+	if client, ok := r.Context().Value(requestKey{}).(*http.Request); ok && client.Context().Err() != nil {
+		return
+	}
+	message := "failed"
+	if errors.As(err, new(*refusal)) {
+		message = "refused"
+	}
+	p.log(r, slog.LevelWarn, message, slog.String("method", r.Method), slog.String("path", shown(r.URL.Path)), slog.String("error", err.Error()))
 }
 
 // statusOf returns the status for err, and the code of the OCI distribution

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -52,6 +53,13 @@ func TestRejectedKey(t *testing.T) {
 	_, p := startRegistry(t, challengetest.Config{Grant: func(ssh.PublicKey, string) bool { return false }})
 	f := start(t, p)
 	f.want("GET", "/v2/library/demo/manifests/latest", nil, nil, 403, `"code":"DENIED"`)
+	resp := f.want("HEAD", "/v2/library/demo/manifests/latest", nil, nil, 403, "")
+	if got := resp.Header.Get("Warning"); !strings.HasPrefix(got, `299 - "`) || !strings.Contains(got, "rejected by the server") {
+		t.Errorf("HEAD has no body, and the warning is %q", got)
+	}
+	if got := f.log.String(); strings.Count(got, "level=WARN msg=failed") != 2 || !strings.Contains(got, "rejected by the server") {
+		t.Errorf("the log does not tell the failures: %s", got)
+	}
 }
 
 func TestUpstreamGone(t *testing.T) {

@@ -53,7 +53,8 @@ type Proxy struct {
 	// cannot be found: see [KnowsUsers].
 	Token string
 
-	// Log gets a line for each signature and for each refused request; nil means none.
+	// Log gets a line for each signature and for each request that is refused or fails;
+	// nil means none.
 	Log *slog.Logger
 
 	once     sync.Once
@@ -123,7 +124,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = p.checkOperation(r)
 	}
 	if err != nil {
-		p.log(r, slog.LevelWarn, "refused", slog.String("method", r.Method), slog.String("path", shown(r.URL.Path)), slog.String("error", err.Error()))
 		p.fail(w, r, err)
 		return
 	}
