@@ -48,9 +48,9 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
-// A machine is the computer of alice and bob: it has a home folder, gnome-keyring with
-// their keys keyring:alice and keyring:bob, and all programs. Its programs use the key of
-// alice, unless bob is the user.
+// A machine is the computer of alice, bob and carol: it has a home folder, gnome-keyring
+// with their keys keyring:alice, keyring:bob and keyring:carol, and all programs. They use
+// the key of alice: see [machine.as].
 type machine struct {
 	t    *testing.T
 	home string
@@ -67,7 +67,7 @@ func newMachine(t *testing.T) *machine {
 	session := secretservice.Start(t)
 	m := &machine{t: t, home: session.Dir(), keys: map[string]string{}}
 	m.env = append(session.Env(), "PATH="+programs+":"+os.Getenv("PATH"), "COUNTERSIGN_KEY=keyring:alice", "LC_ALL=C.UTF-8")
-	for _, name := range []string{"alice", "bob"} {
+	for _, name := range []string{"alice", "bob", "carol"} {
 		out := m.want("", "countersign", "key", "generate", "keyring:"+name)
 		_, line, _ := strings.Cut(out, "\n") // after the fingerprint
 		m.keys[name] = strings.TrimSpace(line) + " " + name + "\n"
@@ -75,14 +75,17 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// as returns the machine with another key.
-func (m *machine) as(name string) *machine {
+// with returns the machine for a test, with more variables for its programs.
+func (m *machine) with(t *testing.T, variables ...string) *machine {
 	other := *m
-	other.env = append(m.env[:len(m.env):len(m.env)], "COUNTERSIGN_KEY=keyring:"+name)
+	other.t, other.env = t, append(m.env[:len(m.env):len(m.env)], variables...)
 	return &other
 }
 
-// enrol makes the gate know the keys of alice and bob.
+// as returns the machine with the key of another user.
+func (m *machine) as(name string) *machine { return m.with(m.t, "COUNTERSIGN_KEY=keyring:"+name) }
+
+// enrol makes the gate know the keys of alice and bob, but not that of carol.
 func (m *machine) enrol(g *gatetest.Gate) {
 	m.t.Helper()
 	g.Write("authorized_keys", m.keys["alice"]+m.keys["bob"])
@@ -156,9 +159,14 @@ func (m *machine) wantFailure(reason string, args ...string) {
 	}
 }
 
-// startProxy starts "countersign proxy" before the gate, and returns its address, such as
-// 127.0.0.1:5115. It ends with the test.
-func (m *machine) startProxy(g *gatetest.Gate, flags ...string) string {
+// A runningProxy is a process of "countersign proxy".
+type runningProxy struct {
+	host string // such as 127.0.0.1:5115
+	log  *gatetest.Buffer
+}
+
+// startProxy starts a proxy before the gate, which ends with the test.
+func (m *machine) startProxy(g *gatetest.Gate, flags ...string) runningProxy {
 	m.t.Helper()
 	cmd := m.command(append([]string{"countersign", "proxy", "--to", g.URL}, flags...)...)
 	log := &gatetest.Buffer{}
@@ -180,5 +188,5 @@ func (m *machine) startProxy(g *gatetest.Gate, flags ...string) string {
 	if err != nil {
 		m.t.Fatalf("countersign proxy: %v: %s", err, log)
 	}
-	return strings.TrimPrefix(strings.TrimSpace(line), "http://")
+	return runningProxy{strings.TrimPrefix(strings.TrimSpace(line), "http://"), log}
 }
