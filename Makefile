@@ -114,6 +114,11 @@ gate-test:
 	cd gate/demo && go vet ./... && go test ./...
 	cd gate/clients && go vet ./... && go test ./...
 
+# A gate under load for a minute, while keys, grants, certificates and signing keys change.
+.PHONY: load
+load:
+	cd gate/demo && go run ./load -time 60s
+
 # Through SoftHSM (Debian: softhsm2, opensc). The page starts the plugin many times, and a
 # program with -race takes a second to end.
 pkcs11-test:

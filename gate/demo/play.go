@@ -3,125 +3,108 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/gate/authkeys"
+	"github.com/countersign/countersign/gate/demo/internal/stage"
+	"github.com/countersign/countersign/gate/setup"
 	"github.com/countersign/countersign/signer"
 )
 
-const manifestType = "application/vnd.oci.image.manifest.v1+json"
+const grants = `
+[[grant]]
+names = ["*"]
+repositories = ["users/${name}/*"]
+actions = ["pull", "push"]
 
-// play lets the clients ask. Refusals are a part of the demonstration, so only a failure
+[[grant]]
+names = ["alice"]
+endpoints = ["read", "chat"]
+
+[[grant]]
+anonymous = true
+repositories = ["users/alice/public"]
+actions = ["pull"]
+`
+
+// A play has the keys of the clients.
+type play struct {
+	*stage.Stage
+	alice, stranger signer.Signer
+}
+
+// newPlay enrols the key of alice.
+func newPlay(s *stage.Stage) (*play, error) {
+	alice, err := stage.NewKey()
+	stranger, err2 := stage.NewKey()
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	err = authkeys.Append(filepath.Join(s.Folder, setup.AuthorizedFile), alice.PublicKey(), "alice")
+	s.Gate.Reload()
+	return &play{s, alice, stranger}, err
+}
+
+// run lets the clients ask. Refusals are a part of the demonstration, so only a failure
 // of something that must be granted is an error.
-func (s *stage) play(ctx context.Context) error {
-	alice, stranger := s.client(s.alice), s.client(s.stranger)
-	if err := s.push(ctx, alice, "users/alice/model"); err != nil {
+func (p *play) run(ctx context.Context) error {
+	alice, stranger := p.client(p.alice), p.client(p.stranger)
+	blob := []byte("{}")
+	if err := p.Push(ctx, alice, "users/alice/model", blob); err != nil {
 		return err
 	}
-	if err := s.push(ctx, alice, "users/alice/public"); err != nil {
+	if err := p.Push(ctx, alice, "users/alice/public", blob); err != nil {
 		return err
 	}
-	if err := s.get(ctx, alice, "/v2/users/alice/model/manifests/v1"); err != nil {
+	if err := p.get(ctx, alice, "/v2/users/alice/model/manifests/v1"); err != nil {
 		return err
 	}
-	if err := s.get(ctx, alice, "/v2/users/alice/model/blobs/"+digest([]byte("{}"))); err != nil {
+	if err := p.get(ctx, alice, "/v2/users/alice/model/blobs/"+stage.Digest(blob)); err != nil {
 		return err
 	}
-	if err := s.anonymous(ctx, "repository:users/alice/public:pull"); err != nil {
+	if err := p.anonymous(ctx, "repository:users/alice/public:pull"); err != nil {
 		return err
 	}
-	if err := s.chat(ctx, s.alice, "/api/chat"); err != nil {
+	if err := p.chat(ctx, p.alice, "/api/chat"); err != nil {
 		return err
 	}
-	_ = s.push(ctx, alice, "users/bob/model")
-	_ = s.get(ctx, stranger, "/v2/users/alice/model/manifests/v1")
-	_ = s.anonymous(ctx, "repository:users/alice/model:pull")
-	_ = s.chat(ctx, s.alice, "/api/pull")
-	_ = s.chat(ctx, s.stranger, "/api/chat")
+	_ = p.Push(ctx, alice, "users/bob/model", blob)
+	_ = p.get(ctx, stranger, "/v2/users/alice/model/manifests/v1")
+	_ = p.anonymous(ctx, "repository:users/alice/model:pull")
+	_ = p.chat(ctx, p.alice, "/api/pull")
+	_ = p.chat(ctx, p.stranger, "/api/chat")
 	return ctx.Err()
 }
 
-func (s *stage) client(key signer.Signer) *http.Client {
+func (p *play) client(key signer.Signer) *http.Client {
 	return &http.Client{Transport: &challenge.Transport{Client: &challenge.Client{Key: challenge.StaticKey(key)}}}
 }
 
-func (s *stage) do(ctx context.Context, c *http.Client, method, address, contentType string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", manifestType+", */*")
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
-		return nil, err
-	}
-	if res.StatusCode >= 400 {
-		return nil, fmt.Errorf("%s %s: %s", method, req.URL.Path, res.Status)
-	}
-	return res, nil
-}
-
-func (s *stage) get(ctx context.Context, c *http.Client, path string) error {
-	_, err := s.do(ctx, c, http.MethodGet, s.origin+path, "", nil)
+func (p *play) get(ctx context.Context, c *http.Client, path string) error {
+	_, err := stage.Do(ctx, c, http.MethodGet, p.Origin+path, "", nil)
 	return err
 }
-
-// push pushes a small artifact: a blob that is its configuration and only layer, and a
-// manifest.
-func (s *stage) push(ctx context.Context, c *http.Client, repository string) error {
-	blob := []byte("{}")
-	res, err := s.do(ctx, c, http.MethodPost, s.origin+"/v2/"+repository+"/blobs/uploads/", "", nil)
-	if err != nil {
-		return err
-	}
-	to, err := url.Parse(res.Header.Get("Location"))
-	if err != nil {
-		return err
-	}
-	query := to.Query()
-	query.Set("digest", digest(blob))
-	to.RawQuery = query.Encode()
-	if _, err := s.do(ctx, c, http.MethodPut, to.String(), "application/octet-stream", blob); err != nil {
-		return err
-	}
-	part := map[string]any{"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(blob), "size": len(blob)}
-	manifest, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": manifestType, "config": part, "layers": []any{part}})
-	if err != nil {
-		return err
-	}
-	_, err = s.do(ctx, c, http.MethodPut, s.origin+"/v2/"+repository+"/manifests/v1", manifestType, manifest)
-	return err
-}
-
-func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
 
 // anonymous asks for a token without a key.
-func (s *stage) anonymous(ctx context.Context, scope string) error {
-	u, err := url.Parse(s.origin)
+func (p *play) anonymous(ctx context.Context, scope string) error {
+	u, err := url.Parse(p.Origin)
 	if err != nil {
 		return err
 	}
 	query := url.Values{"service": {u.Host}, "scope": {scope}}
-	_, err = s.do(ctx, http.DefaultClient, http.MethodGet, s.origin+"/token?"+query.Encode(), "", nil)
-	return err
+	return p.get(ctx, http.DefaultClient, "/token?"+query.Encode())
 }
 
 // chat sends a signed request to the Ollama server, as Ollama's command does with
 // OLLAMA_AUTH=1.
-func (s *stage) chat(ctx context.Context, key signer.Signer, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.origin+path, bytes.NewReader([]byte(`{"model":"m"}`)))
+func (p *play) chat(ctx context.Context, key signer.Signer, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Origin+path, bytes.NewReader([]byte(`{"model":"m"}`)))
 	if err != nil {
 		return err
 	}

@@ -11,18 +11,23 @@ import (
 	"text/tabwriter"
 
 	"github.com/countersign/countersign/gate/audit"
+	"github.com/countersign/countersign/gate/demo/internal/stage"
 )
 
 // show runs the demonstration and prints its table.
 func show(ctx context.Context, out io.Writer) (err error) {
 	var decisions bytes.Buffer
-	s, err := startStage(ctx, &decisions)
+	s, err := stage.Start(ctx, stage.Options{Grants: grants, Decisions: &decisions})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	fmt.Fprintf(out, "A gate at %s, with a registry and an Ollama server behind it. The key of alice is enrolled.\n\n", s.origin)
-	if err := s.play(ctx); err != nil {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	p, err := newPlay(s)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "A gate at %s, with a registry and an Ollama server behind it. The key of alice is enrolled.\n\n", s.Origin)
+	if err := p.run(ctx); err != nil {
 		return err
 	}
 	return printTable(out, decisions.Bytes())
