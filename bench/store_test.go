@@ -202,12 +202,17 @@ func inFile(t *testing.T) storedKey {
 func inKeyring(t *testing.T) storedKey {
 	secretservice.Require(t, "secret-tool")
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", secretservice.Start(t).Address())
-	b := &keyring.Backend{Stores: []keyring.Store{keyring.SecretService}, Timeout: time.Minute}
+	newBackend := func() *keyring.Backend {
+		return &keyring.Backend{Stores: []keyring.Store{keyring.SecretService}, Timeout: time.Minute}
+	}
 	private, _ := newKey(t)
-	if err := b.Import(t.Context(), "bench", private); err != nil {
+	if err := newBackend().Import(t.Context(), "bench", private); err != nil {
 		t.Fatal(err)
 	}
-	return storedKey{b, "bench", inMemory("secret-tool and x/crypto/ssh", private, readSecretService)}
+	reading := signer.OpenFunc(func(ctx context.Context, name string) (signer.Signer, error) {
+		return newBackend().Open(ctx, name) // a Backend keeps what it has read
+	})
+	return storedKey{reading, "bench", inMemory("secret-tool and x/crypto/ssh", private, readSecretService)}
 }
 
 func inOpenSSHAgent(t *testing.T) storedKey {
