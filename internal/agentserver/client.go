@@ -159,6 +159,7 @@ func (c *client) extend(msg []byte) []byte {
 var (
 	errMalformed = errors.New("the request is malformed")
 	errLocked    = errors.New("the agent is locked: ssh-add -X unlocks it")
+	errExpired   = errors.New("the agent's lifetime is over")
 	errForwarded = errors.New("a host that this agent is forwarded to may ask for logins only")
 )
 
@@ -193,8 +194,8 @@ func (c *client) signUse(ctx context.Context, msg []byte, use *Use) (*ssh.Signat
 	if audience := guard.AudienceOf(r.Data); audience != "" {
 		use.Purpose = use.Purpose.For(audience)
 	}
-	if c.server.lock.isLocked() {
-		return nil, errLocked
+	if err := c.server.refusal(); err != nil {
+		return nil, err
 	}
 	key, ok := c.server.find(ctx, r.Key)
 	if !ok {
@@ -223,6 +224,9 @@ func (c *client) signUse(ctx context.Context, msg []byte, use *Use) (*ssh.Signat
 	}
 	if !signer.SameKey(opened.PublicKey(), key.public) {
 		return nil, fmt.Errorf("another key has taken its place: %s", ssh.FingerprintSHA256(opened.PublicKey()))
+	}
+	if err := c.server.refusal(); err != nil { // a person may have taken long to answer
+		return nil, err
 	}
 	return signer.SignAlgorithm(ctx, guard.Only(opened, allowed...), r.Data, algorithm)
 }

@@ -280,6 +280,42 @@ func TestServeExpiredWhileAsleep(t *testing.T) {
 	})
 }
 
+// TestServeEndsWhilePersonDecides has a person who allows a signature after the agent was
+// locked, or after its lifetime ended while the machine was asleep.
+func TestServeEndsWhilePersonDecides(t *testing.T) {
+	for name, end := range map[string]func(*Server, *pipeListener){
+		"locked": func(_ *Server, l *pipeListener) {
+			if answer := ask(t, l.dial(), append([]byte{msgLock}, ssh.Marshal(struct{ Passphrase string }{"pw"})...)); answer[0] != msgSuccess {
+				t.Errorf("ssh-add -x is answered %q", answer)
+			}
+		},
+		"expired": func(s *Server, _ *pipeListener) { s.Expires = time.Now().Round(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := newKey(t)
+			s, _ := newServer(keyOf(key, guard.SSHSig))
+			asked, allowed := make(chan bool), make(chan bool)
+			s.Confirm = func(context.Context, Use) error {
+				asked <- true
+				<-allowed
+				return nil
+			}
+			serve(t, s, func(t *testing.T, l *pipeListener) {
+				conn := l.dial()
+				if err := writeMessage(conn, ssh.Marshal(signRequest{key.PublicKey().Marshal(), sshsig("git", "sha256", 32), 0})); err != nil {
+					t.Fatal(err)
+				}
+				<-asked
+				end(s, l)
+				allowed <- true
+				if answer, err := readMessage(conn); err != nil || answer[0] != msgFailure {
+					t.Errorf("answered %q, %v", answer, err)
+				}
+			})
+		})
+	}
+}
+
 func TestServeSlowStore(t *testing.T) {
 	key := newKey(t)
 	slow := Key{
@@ -333,6 +369,23 @@ func TestUnlockIsSlowAfterFailures(t *testing.T) {
 		if err := l.lock([]byte("pw")); err != nil || l.failures != 0 {
 			t.Errorf("%v, %d failures", err, l.failures)
 		}
+	})
+}
+
+// TestUnlockWaitsWithItsContext has a client that leaves while another client's guess makes
+// it wait.
+func TestUnlockWaitsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := lock{locked: true, failures: 100}
+		go func() { _ = l.unlock(t.Context(), []byte("guess")) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := l.unlock(ctx, []byte("pw")); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		time.Sleep(10 * time.Second) // the guess ends
 	})
 }
 

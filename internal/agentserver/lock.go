@@ -15,7 +15,7 @@ type lock struct {
 	locked   bool
 	digest   [sha256.Size]byte // of the passphrase
 	failures int
-	turn     sync.Mutex // of unlock: one try at a time
+	turn     chan struct{} // is full while a call of unlock tries: one at a time
 }
 
 func (l *lock) isLocked() bool {
@@ -34,11 +34,29 @@ func (l *lock) lock(passphrase []byte) error {
 	return nil
 }
 
+// takeTurn waits until no other call of unlock tries. The caller must call done.
+func (l *lock) takeTurn(ctx context.Context) (done func(), err error) {
+	l.mu.Lock()
+	if l.turn == nil {
+		l.turn = make(chan struct{}, 1)
+	}
+	l.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // unlock opens the lock with the passphrase that closed it. Each wrong one makes the
 // next try slower, as in OpenSSH's agent: 0.1 s for each failure, 10 s at most.
 func (l *lock) unlock(ctx context.Context, passphrase []byte) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
+	done, err := l.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	l.mu.Lock()
 	delay := time.Duration(min(l.failures, 100)) * 100 * time.Millisecond
 	l.mu.Unlock()

@@ -178,6 +178,17 @@ func (s *Server) hasExpired() bool {
 	return !s.Expires.IsZero() && !time.Now().Round(0).Before(s.Expires.Round(0))
 }
 
+// refusal returns the reason why s signs nothing now, or nil.
+func (s *Server) refusal() error {
+	switch {
+	case s.lock.isLocked():
+		return errLocked
+	case s.hasExpired():
+		return errExpired
+	}
+	return nil
+}
+
 // An openedKey is a key with its public half.
 type openedKey struct {
 	*Key
