@@ -18,16 +18,21 @@ const (
 	NameUnknown     = "NAME_UNKNOWN"
 )
 
-// Error writes an error in the form of OCI registries and in that of Ollama, whose client
-// shows status for 401 and error for the others (api/types.go, AuthorizationError):
+// Error writes an error in the form of OCI registries and in that of Ollama:
 //
-//	{"errors": [{"code": "DENIED", "message": "..."}], "error": "...", "status": "..."}
+//	{"errors": [{"code": "DENIED", "message": "..."}], "error": "..."}
+//
+// With 401, the reply has the member "status" too. Ollama's client shows it instead of
+// error then (api/types.go, AuthorizationError), and beside error otherwise (StatusError).
 func Error(w http.ResponseWriter, status int, code, message string) {
-	JSON(w, status, map[string]any{
+	body := map[string]any{
 		"errors": []map[string]string{{"code": code, "message": message}},
 		"error":  message,
-		"status": message,
-	})
+	}
+	if status == http.StatusUnauthorized {
+		body["status"] = message
+	}
+	JSON(w, status, body)
 }
 
 // Warn adds the reason of an error to a reply that has no body, as a warning of the OCI
