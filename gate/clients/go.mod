@@ -18,6 +18,7 @@ require (
 	github.com/countersign/countersign/gate v0.0.0-00010101000000-000000000000
 	github.com/countersign/countersign/gate/demo v0.0.0-00010101000000-000000000000
 	github.com/google/go-containerregistry v0.22.1
+	github.com/ollama/ollama v0.17.4
 )
 
 require (
