@@ -8,15 +8,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/crane"
 )
 
-// A client is a program that others wrote, with its commands. HOST is the address that it
+// A program is a client that others wrote, with its commands. HOST is the address that it
 // connects to, IMAGE an image there, and COPY another one. A command is empty if the
 // program has none of its kind.
-type client struct {
+type program struct {
 	name                                   string
 	push, pull, copy, tags, catalog, erase string
 }
 
-var clients = []client{
+var programs = []program{
 	{
 		name:    "crane",
 		push:    "crane push app.tar IMAGE",
@@ -53,7 +53,7 @@ var clients = []client{
 }
 
 // on returns a command for an image, such as 127.0.0.1:5000/users/alice/app:v1.
-func (c client) on(command, image string) []string {
+func (c program) on(command, image string) []string {
 	host, _, _ := strings.Cut(image, "/")
 	repository := image[:strings.LastIndex(image, ":")]
 	args := strings.Fields(strings.NewReplacer("HOST", host, "IMAGE", image, "COPY", copyOf(image), "REPOSITORY", repository).Replace(command))
@@ -66,7 +66,7 @@ func (c client) on(command, image string) []string {
 func copyOf(image string) string { return image + "-copy" }
 
 // prepare makes the image that the client pushes.
-func (c client) prepare(m *machine) {
+func (c program) prepare(m *machine) {
 	m.t.Helper()
 	if err := crane.Save(image(m.t, 10_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
 		m.t.Fatal(err)
@@ -80,7 +80,7 @@ func (c client) prepare(m *machine) {
 }
 
 // wantAllowed lets the client do all that it can do but delete.
-func (c client) wantAllowed(m *machine, image string) {
+func (c program) wantAllowed(m *machine, image string) {
 	m.t.Helper()
 	m.want("", c.on(c.push, image)...)
 	m.want("", c.on(c.pull, image)...)
@@ -97,7 +97,7 @@ func (c client) wantAllowed(m *machine, image string) {
 }
 
 // wantDeleted deletes an image, and misses it.
-func (c client) wantDeleted(m *machine, image string) {
+func (c program) wantDeleted(m *machine, image string) {
 	m.t.Helper()
 	if c.erase == "" {
 		return
@@ -108,7 +108,7 @@ func (c client) wantDeleted(m *machine, image string) {
 
 // wantReadOnly lets the client pull an image, and wants reasons why it may not change the
 // registry.
-func (c client) wantReadOnly(m *machine, image, whyNoPush, whyNoDelete string) {
+func (c program) wantReadOnly(m *machine, image, whyNoPush, whyNoDelete string) {
 	m.t.Helper()
 	m.want("", c.on(c.pull, image)...)
 	m.want("", c.on(c.tags, image)...)

@@ -17,6 +17,7 @@ require (
 	github.com/countersign/countersign v0.0.0-00010101000000-000000000000
 	github.com/countersign/countersign/gate v0.0.0-00010101000000-000000000000
 	github.com/countersign/countersign/gate/demo v0.0.0-00010101000000-000000000000
+	github.com/docker/docker-credential-helpers v0.9.13
 	github.com/google/go-containerregistry v0.22.1
 	github.com/ollama/ollama v0.17.4
 )
@@ -37,7 +38,6 @@ require (
 	github.com/distribution/distribution/v3 v3.1.2 // indirect
 	github.com/distribution/reference v0.6.0 // indirect
 	github.com/docker/cli v29.7.2+incompatible // indirect
-	github.com/docker/docker-credential-helpers v0.9.13 // indirect
 	github.com/docker/go-events v0.0.0-20250808211157-605354379745 // indirect
 	github.com/docker/go-metrics v0.1.0 // indirect
 	github.com/dvsekhvalnov/jose2go v1.11.0 // indirect

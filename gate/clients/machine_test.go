@@ -16,23 +16,23 @@ import (
 	"github.com/countersign/countersign/internal/secretservice"
 )
 
-// programs is the folder with the programs that this module builds.
-var programs string
+// bin is the folder with the programs that this module builds.
+var bin string
 
 func TestMain(m *testing.M) {
 	var err error
-	if programs, err = os.MkdirTemp("", "clients"); err != nil {
+	if bin, err = os.MkdirTemp("", "clients"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	os.RemoveAll(programs)
+	os.RemoveAll(bin)
 	os.Exit(code)
 }
 
 // build builds countersign, docker-credential-countersign, crane and oras.
 var build = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-C", "../..", "-o", programs, "./cmd/countersign", "./cmd/docker-credential-countersign")
+	cmd := exec.Command("go", "build", "-C", "../..", "-o", bin, "./cmd/countersign", "./cmd/docker-credential-countersign")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %s", err, out)
 	}
@@ -41,7 +41,7 @@ var build = sync.OnceValue(func() error {
 		if err != nil {
 			return fmt.Errorf("go tool -n %s: %w", tool, err)
 		}
-		if err := os.Symlink(strings.TrimSpace(string(path)), filepath.Join(programs, tool)); err != nil {
+		if err := os.Symlink(strings.TrimSpace(string(path)), filepath.Join(bin, tool)); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func newMachine(t *testing.T) *machine {
 	}
 	session := secretservice.Start(t)
 	m := &machine{t: t, home: session.Dir(), keys: map[string]string{}}
-	m.env = append(session.Env(), "PATH="+programs+":"+os.Getenv("PATH"), "COUNTERSIGN_KEY=keyring:alice", "LC_ALL=C.UTF-8")
+	m.env = append(session.Env(), "PATH="+bin+":"+os.Getenv("PATH"), "COUNTERSIGN_KEY=keyring:alice", "LC_ALL=C.UTF-8")
 	for _, name := range []string{"alice", "bob", "carol"} {
 		out := m.want("", "countersign", "key", "generate", "keyring:"+name)
 		_, line, _ := strings.Cut(out, "\n") // after the fingerprint
@@ -119,7 +119,7 @@ func requireProgram(t *testing.T, name string) string {
 // command returns a command of the machine, in the home folder.
 func (m *machine) command(args ...string) *exec.Cmd {
 	m.t.Helper()
-	path := filepath.Join(programs, args[0])
+	path := filepath.Join(bin, args[0])
 	if _, err := os.Stat(path); err != nil {
 		path = requireProgram(m.t, args[0])
 	}

@@ -16,7 +16,7 @@ func TestProxy(t *testing.T) {
 	readOnly := m.startProxy(g)
 	bob := m.as("bob").startProxy(g, "--allow", "push,delete")
 	carol := m.as("carol").startProxy(g, "--allow", "push,delete")
-	for _, c := range clients {
+	for _, c := range programs {
 		t.Run(c.name, func(t *testing.T) {
 			m, image := m.with(t), "/users/alice/"+c.name+":v1"
 			c.prepare(m)

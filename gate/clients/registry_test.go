@@ -303,7 +303,7 @@ func TestCountersignGet(t *testing.T) {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	dir, program := t.TempDir(), filepath.Join(programs, "countersign")
+	dir, program := t.TempDir(), filepath.Join(bin, "countersign")
 	run := func(args ...string) (string, error) {
 		cmd := exec.Command(program, args...)
 		cmd.Env = append(os.Environ(), "HOME="+dir, "COUNTERSIGN_CONFIG="+os.DevNull, "COUNTERSIGN_KEY=file:"+filepath.Join(dir, "key"))
