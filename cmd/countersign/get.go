@@ -103,6 +103,11 @@ func (a *app) getToStdout(ctx context.Context, d *download.Download, any bool) e
 	return err
 }
 
+// manifestTypes are all types of manifests and of lists of them. Without the field, a
+// registry has only the manifests of Docker (CNCF distribution answers 404 for others).
+const manifestTypes = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, " +
+	"application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, */*"
+
 // requestContent sends a GET with two sets of header fields.
 func requestContent(ctx context.Context, client *http.Client, target string, header, more http.Header) (*http.Response, error) {
 	req, err := newRequest(ctx, target)
@@ -111,6 +116,9 @@ func requestContent(ctx context.Context, client *http.Client, target string, hea
 	}
 	// A digest is that of the content without a coding such as gzip.
 	req.Header.Set("Accept-Encoding", "identity")
+	if path := req.URL.Path; strings.HasPrefix(path, "/v2/") && strings.Contains(path, "/manifests/") {
+		req.Header.Set("Accept", manifestTypes)
+	}
 	for _, h := range []http.Header{header, more} {
 		maps.Copy(req.Header, h)
 	}

@@ -130,6 +130,25 @@ func TestGetHeader(t *testing.T) {
 	}
 }
 
+// A registry of CNCF distribution answers 404 for a manifest of a type that the client
+// does not name.
+func TestGetAcceptsAllManifests(t *testing.T) {
+	g := newGetter(t)
+	manifest := g.registry.URL + "/v2/library/demo/manifests/latest"
+	for want, args := range map[string][]string{
+		"application/vnd.oci.image.manifest.v1+json": {manifest},
+		"text/plain": {"--header", "Accept: text/plain", manifest},
+		"":           {g.blob},
+	} {
+		if code := g.run(args...); code != exitDone {
+			t.Fatalf("exit code %d: %s", code, &g.stderr)
+		}
+		if got, _, _ := strings.Cut(g.registry.Last(challengetest.Resources).Header.Get("Accept"), ","); got != want {
+			t.Errorf("%q: sent Accept: %s, want %s", args, got, want)
+		}
+	}
+}
+
 func TestGetUsage(t *testing.T) {
 	g := newGetter(t)
 	for name, args := range map[string][]string{

@@ -127,7 +127,7 @@ func (o *Server) admitClient(c *site.Call, w http.ResponseWriter, r *http.Reques
 		return o.admitToken(c, w, raw, asked)
 	}
 	if !o.site.Config.AcceptSignatures {
-		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, "this server takes tokens and no signatures: use countersign proxy")
+		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, "this server takes tokens and no signatures: use countersign proxy without --sign")
 		return who{}, false
 	}
 	request, err := verify.API(authorization, r.Method, c.Request.Target(), c.Now)

@@ -25,7 +25,7 @@ func TestCommandsExist(t *testing.T) {
 	for _, c := range commands {
 		below[c] = subcommands(t, bin, c)
 	}
-	for name, text := range pages(t) {
+	for name, text := range readPages(t) {
 		text = comment.ReplaceAllString(text, "")
 		var code []string
 		for _, m := range fence.FindAllStringSubmatch(text, -1) {

@@ -12,7 +12,7 @@ import (
 // TestDesktopErrors wants docs/desktop.md to have a sentence for each error that an app
 // can meet.
 func TestDesktopErrors(t *testing.T) {
-	page := pages(t)[filepath.Join(root, "docs", "desktop.md")]
+	page := readPages(t)[filepath.Join(root, "docs", "desktop.md")]
 	exported := regexp.MustCompile(`^Err[A-Z]\w*$`)
 	found := 0
 	for _, name := range []string{"signer", "signin", "challenge"} {
@@ -46,7 +46,7 @@ func TestDesktopErrors(t *testing.T) {
 
 // TestDesktopNamesNoCommand wants no command that the users of an app do not have.
 func TestDesktopNamesNoCommand(t *testing.T) {
-	page := pages(t)[filepath.Join(root, "docs", "desktop.md")]
+	page := readPages(t)[filepath.Join(root, "docs", "desktop.md")]
 	if command := regexp.MustCompile("`countersign [a-z]+|\\$ countersign").FindString(page); command != "" {
 		t.Errorf("docs/desktop.md names the command %q", command)
 	}
@@ -54,7 +54,7 @@ func TestDesktopNamesNoCommand(t *testing.T) {
 
 // TestDesktopNamesTests wants the tests that docs/desktop.md names to be there.
 func TestDesktopNamesTests(t *testing.T) {
-	page := pages(t)[filepath.Join(root, "docs", "desktop.md")]
+	page := readPages(t)[filepath.Join(root, "docs", "desktop.md")]
 	var declaredTests []string
 	for _, dir := range []string{"signin", "backends/keyring"} {
 		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))

@@ -13,7 +13,7 @@ import (
 
 const root = "../.."
 
-func pages(t *testing.T) map[string]string {
+func readPages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil || len(names) == 0 {
@@ -37,7 +37,7 @@ var (
 )
 
 func TestLinks(t *testing.T) {
-	for name, text := range pages(t) {
+	for name, text := range readPages(t) {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(target, "://") {
@@ -73,7 +73,7 @@ func anchors(text string) []string {
 // TestPrograms compiles the whole programs that the pages show.
 func TestPrograms(t *testing.T) {
 	programs := 0
-	for name, text := range pages(t) {
+	for name, text := range readPages(t) {
 		for _, m := range fence.FindAllStringSubmatch(text, -1) {
 			if m[1] != "go" || !strings.HasPrefix(m[2], "package main\n") {
 				continue
@@ -96,7 +96,7 @@ func TestPrograms(t *testing.T) {
 // TestErrorsNameHeadings wants a heading for each page that an error names.
 func TestErrorsNameHeadings(t *testing.T) {
 	named := regexp.MustCompile(`docs/([a-z-]+\.md)#([a-z0-9-]+)`)
-	all := pages(t)
+	all := readPages(t)
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err

@@ -14,7 +14,7 @@ import (
 // the name in the link.
 func TestPlacesToChange(t *testing.T) {
 	page := filepath.Join(root, "docs", "where-to-change.md")
-	places := regexp.MustCompile("\\[`([A-Za-z.]+)`\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(pages(t)[page], -1)
+	places := regexp.MustCompile("\\[`([A-Za-z.]+)`\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(readPages(t)[page], -1)
 	if len(places) < 10 {
 		t.Fatalf("%s names %d places in the code", page, len(places))
 	}

@@ -16,7 +16,7 @@ import (
 // for each heading of docs/wire-formats.md, in the same order, and in each section a
 // function that the page names.
 func TestWireFormats(t *testing.T) {
-	page := pages(t)[filepath.Join(root, "docs", "wire-formats.md")]
+	page := readPages(t)[filepath.Join(root, "docs", "wire-formats.md")]
 	var want []string
 	text := map[string]string{} // of the page, by heading
 	for _, part := range strings.Split(page, "\n## ")[1:] {
