@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/countersign/countersign/internal/printable"
@@ -31,21 +32,29 @@ func hostsOf(addr net.Addr) ([]string, error) {
 	if !tcp.IP.IsLoopback() {
 		return nil, errors.New("the proxy listens on loopback addresses only: everybody who reaches it can use the key")
 	}
-	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return nil, err
+	hosts := []string{tcp.IP.String(), "localhost"}
+	if tcp.IP.To4() == nil {
+		hosts[0] = "[" + hosts[0] + "]"
 	}
-	return []string{net.JoinHostPort(tcp.IP.String(), port), net.JoinHostPort("localhost", port)}, nil
+	if tcp.Port == 80 { // clients leave the default port out
+		return append(hosts, hosts[0]+":80", hosts[1]+":80"), nil
+	}
+	for i := range hosts {
+		hosts[i] += ":" + strconv.Itoa(tcp.Port)
+	}
+	return hosts, nil
 }
 
 // admit checks who sends a request, before its path is looked at.
 func (p *Proxy) admit(r *http.Request) error {
-	c, ok := r.Context().Value(clientKey{}).(client)
-	switch {
-	case !ok:
+	c, ok := r.Context().Value(clientKey{}).(*client)
+	if !ok {
 		return &refusal{http.StatusForbidden, "the client of this connection is not known: use Proxy.Serve"}
-	case c.err != nil:
-		return &refusal{http.StatusForbidden, c.err.Error()}
+	}
+	if err := c.check(); err != nil {
+		return &refusal{http.StatusForbidden, err.Error()}
+	}
+	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return &refusal{http.StatusMethodNotAllowed, "the method " + r.Method + " is not supported"}
 	case r.URL.IsAbs() || r.URL.Host != "" || !strings.HasPrefix(r.RequestURI, "/"):
@@ -93,15 +102,13 @@ func (p *Proxy) checkOperation(r *http.Request) error {
 	if !isPlain(r.URL) {
 		return &refusal{http.StatusBadRequest, "the path has an empty or dot segment or an escaped character"}
 	}
-	if path == "/" && isRead(r.Method) {
-		return nil
-	}
 	registry, api := strings.HasPrefix(path, "/v2/"), isAPI(path)
 	switch {
+	case p.realms.has(endpoint(path)):
+		return errTokenEndpoint
+	case path == "/" && isRead(r.Method):
 	case !registry && !api:
 		return &refusal{http.StatusNotFound, "only paths below /v2/, /api/ and /v1/ are passed on"}
-	case p.realms.has(path):
-		return errTokenEndpoint
 	case r.Method == http.MethodDelete:
 		if !p.AllowDelete {
 			return &refusal{http.StatusForbidden, "the proxy was started without --allow delete"}
@@ -152,12 +159,13 @@ func isPlain(u *url.URL) bool {
 }
 
 // isRemoved reports whether a field of a request is about the client's own login or site,
-// or names another method. The server must not see it: it would refuse the site, mix up two
+// or names another method or path. The server must not see it: it would refuse the site, mix up two
 // logins, or do an operation that the proxy did not check.
 func isRemoved(name string) bool {
 	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) // CGI does not tell them apart
 	switch name {
-	case "Authorization", "Cookie", "Origin", "Referer", "X-Real-Ip", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+	case "Authorization", "Cookie", "Origin", "Referer", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Http2-Settings",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Method", "X-Original-Url", "X-Rewrite-Url":
 		return true
 	}
 	return strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Proxy-") ||

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
@@ -50,7 +52,9 @@ func TestForeignRequests(t *testing.T) {
 			req.Header.Set("Upgrade", "websocket")
 		}, 400},
 		{"two upgrades", "GET", "/v2/", func(req *http.Request) { req.Header["Upgrade"] = []string{"", "websocket"} }, 400},
+		{"empty upgrade", "GET", "/v2/", header("Upgrade", ""), 400},
 		{"trace", "TRACE", "/v2/", nil, 405},
+		{"unknown method", "PROPFIND", "/v2/", nil, 405},
 		{"connect", "CONNECT", "/v2/", nil, 405},
 		{"options", "OPTIONS", "/v2/", nil, 405},
 		{"escaped path", "GET", "/api%2Ftags", nil, 400},
@@ -63,6 +67,16 @@ func TestForeignRequests(t *testing.T) {
 		{"delete", "DELETE", "/v2/a/b/manifests/latest", nil, 403},
 		{"delete of a model", "DELETE", "/api/delete", nil, 403},
 		{"copy of a model", "POST", "/api/copy", nil, 403},
+		{"host with a dot at the end", "GET", "/v2/", func(req *http.Request) { req.Host = "localhost.:" + port }, 421},
+		{"host that contains the address", "GET", "/v2/", func(req *http.Request) { req.Host = "127.0.0.1.evil.example:" + port }, 421},
+		{"number as host", "GET", "/v2/", func(req *http.Request) { req.Host = "2130706433:" + port }, 421},
+		{"origin of the same host by another scheme", "GET", "/v2/", header("Origin", "https://"+host), 403},
+		{"unknown site", "GET", "/v2/", header("Sec-Fetch-Site", "future"), 403},
+		{"two sites", "GET", "/v2/", func(req *http.Request) { req.Header["Sec-Fetch-Site"] = []string{"none", "cross-site"} }, 403},
+		{"backslash", "GET", "/v2/a%5c..%5ctoken", nil, 400},
+		{"zero byte", "GET", "/v2/a%00", nil, 400},
+		{"space", "GET", "/v2/a%20", nil, 400},
+		{"letter outside ASCII", "GET", "/v2/to%E2%84%AAen", nil, 400},
 		{"unknown endpoint", "POST", "/api/new", nil, 403},
 		{"unknown endpoint of /v1/", "POST", "/v1/files", nil, 403},
 		{"blob of a model", "POST", "/api/blobs/sha256:0", nil, 403},
@@ -78,12 +92,45 @@ func TestForeignRequests(t *testing.T) {
 	}
 }
 
+// TestPipelinedRequests wants each request on a connection to be checked.
+func TestPipelinedRequests(t *testing.T) {
+	r, p := startRegistry(t, challengetest.Config{})
+	f := start(t, p)
+	host := strings.TrimPrefix(f.url, "http://")
+	auth := ""
+	if p.Token != "" {
+		auth = "Authorization: Bearer " + p.Token + "\r\n"
+	}
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, fields := range []string{"Host: " + host, "Host: evil.example", "Host: " + host + "\r\nConnection: close\r\nOrigin: https://evil.example"} {
+		_, _ = io.WriteString(conn, "GET /v2/ HTTP/1.1\r\n"+auth+fields+"\r\n\r\n")
+	}
+	reply, _ := io.ReadAll(conn)
+	var statuses []string
+	for _, part := range strings.Split(string(reply), "HTTP/1.1 ")[1:] {
+		statuses = append(statuses, part[:3])
+	}
+	if diff := cmp.Diff([]string{"200", "421", "403"}, statuses); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s\n%s", diff, reply)
+	}
+	if n := r.Stats().Resources; n > 2 { // one with the challenge, one with the token
+		t.Errorf("%d requests reached the registry", n)
+	}
+}
+
 // TestRawRequests sends requests that net/http's client does not.
 func TestRawRequests(t *testing.T) {
 	var paths []string
 	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the proxy ended it
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		paths = append(paths, r.Method+" "+r.RequestURI+" "+string(body))
@@ -97,14 +144,32 @@ func TestRawRequests(t *testing.T) {
 		auth = "Authorization: Bearer " + p.Token + "\r\n"
 	}
 	for name, c := range map[string]struct{ request, status string }{
-		"absolute form":  {"GET http://" + host + "/api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
-		"another server": {"GET http://evil.example/api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "4"},
-		"two hosts":      {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nHost: evil.example\r\n" + auth + "Connection: close\r\n\r\n", "400"},
-		"no host":        {"GET /api/tags HTTP/1.0\r\n" + auth + "\r\n", "421"},
-		"large header":   {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n", "431"},
-		"length twice":   {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length: 2\r\nContent-Length: 40\r\nConnection: close\r\n\r\nabGET /api/ps HTTP/1.1\r\n\r\n", "400"},
-		"unknown coding": {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: x, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n", "501"},
-		"white space":    {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length : 2\r\nConnection: close\r\n\r\nab", "400"},
+		"absolute form":             {"GET http://" + host + "/api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"another server":            {"GET http://evil.example/api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "4"},
+		"two hosts":                 {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nHost: evil.example\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"no host":                   {"GET /api/tags HTTP/1.0\r\n" + auth + "\r\n", "421"},
+		"large header":              {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n", "431"},
+		"length twice":              {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length: 2\r\nContent-Length: 40\r\nConnection: close\r\n\r\nabGET /api/ps HTTP/1.1\r\n\r\n", "400"},
+		"unknown coding":            {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: x, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n", "501"},
+		"white space":               {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length : 2\r\nConnection: close\r\n\r\nab", "400"},
+		"HTTP/2 without an upgrade": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "4"},
+		"every path":                {"OPTIONS * HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"tunnel":                    {"CONNECT evil.example:443 HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "405"},
+		"authority form":            {"GET evil.example:80 HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"two slashes":               {"GET //evil.example/api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"folded host":               {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\n evil.example\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"host with a path":          {"GET /api/tags HTTP/1.1\r\nHost: " + host + "/x\r\n" + auth + "Connection: close\r\n\r\n", "4"},
+		"CR in a field":             {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nX: a\rHost: evil.example\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"CR in the target":          {"GET /api/tags\rX HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"zero in a field":           {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\nX: a\x00b\r\n" + auth + "Connection: close\r\n\r\n", "400"},
+		"negative length":           {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length: -1\r\nConnection: close\r\n\r\n", "400"},
+		"list of lengths":           {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length: 2, 40\r\nConnection: close\r\n\r\nab", "400"},
+		"two codings":               {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nConnection: close\r\n\r\n0\r\n\r\n", "501"},
+		"malformed chunk":           {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nxyz\r\n", "400"},
+		"body cut short":            {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nabc\r\n0\r\n\r\n", "400"},
+		"expectation":               {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Expect: evil\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab", "417"},
+		"protocol change":           {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", "400"},
+		"many fields":               {"GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + auth + strings.Repeat("X: y\r\n", 20_000) + "\r\n", "431"},
 		"chunk and length": {"POST /api/chat HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Content-Length: 50\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" +
 			"2\r\nab\r\n0\r\n\r\nGET /api/ps HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "200"},
 	} {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ func (p *Proxy) learnChallenge(req *http.Request, path string) error {
 	if !ok {
 		return nil
 	}
-	if _, known := p.primed.Load(name); known {
+	if p.primed.has(name) {
 		return nil
 	}
 	u := *p.Upstream
@@ -66,7 +67,9 @@ func (p *Proxy) learnChallenge(req *http.Request, path string) error {
 		return err
 	}
 	resp.Body.Close()
-	p.primed.Store(name, true)
+	if !p.primed.add(name) { // they can be learned again
+		p.primed.clear()
+	}
 	return nil
 }
 
@@ -85,6 +88,20 @@ func repositoryOf(path string) (string, bool) {
 // pathOf returns the path of a request to the server without the path of Upstream.
 func (p *Proxy) pathOf(u *url.URL) string {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, strings.TrimSuffix(p.Upstream.Path, "/")), "/")
+}
+
+// A clientBody ends its request if the client's body is malformed or ends early.
+type clientBody struct {
+	io.ReadCloser
+	end context.CancelCauseFunc
+}
+
+func (b *clientBody) Read(buf []byte) (int, error) {
+	n, err := b.ReadCloser.Read(buf)
+	if err != nil && err != io.EOF {
+		b.end(&refusal{http.StatusBadRequest, "the body of the request cannot be read: " + err.Error()})
+	}
+	return n, err
 }
 
 // An unreadBody is the body of a request that waits for the server's agreement
@@ -113,6 +130,6 @@ func (b *unreadBody) again() (io.ReadCloser, error) {
 // forget makes the next long upload learn the challenge anew.
 func (p *Proxy) forget(err error, path string) {
 	if name, ok := repositoryOf(path); ok && errors.Is(err, challenge.ErrBody) {
-		p.primed.Delete(name)
+		p.primed.remove(name)
 	}
 }

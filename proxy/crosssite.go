@@ -28,24 +28,33 @@ func (p *Proxy) isPreflight(r *http.Request) bool {
 }
 
 func (p *Proxy) answerPreflight(w http.ResponseWriter, r *http.Request) {
-	p.allowSite(w.Header(), r)
+	p.protect(w.Header(), r)
 	w.Header().Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))
+	if r.Header.Get("Access-Control-Request-Private-Network") != "" { // from a page of another network (WICG, Private Network Access)
+		w.Header().Set("Access-Control-Allow-Private-Network", "true")
+	}
 	if fields := r.Header.Get("Access-Control-Request-Headers"); fields != "" {
 		w.Header().Set("Access-Control-Allow-Headers", fields)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// allowSite lets the page of an allowed site read a reply. It removes the fields of the
-// server, which knows another origin.
-func (p *Proxy) allowSite(reply http.Header, r *http.Request) {
+// protect lets the page of an allowed site read a reply, and no reply become a page that
+// may use the proxy. It removes the fields of the server, which knows another origin.
+func (p *Proxy) protect(reply http.Header, r *http.Request) {
 	for name := range reply {
 		if strings.HasPrefix(name, "Access-Control-") {
-			reply.Del(name)
+			delete(reply, name)
 		}
 	}
+	reply.Set("Content-Security-Policy", "default-src 'none'; sandbox") // the server may send HTML
+	reply.Set("X-Content-Type-Options", "nosniff")
+	if len(p.AllowOrigins) == 0 {
+		return
+	}
+	reply.Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); slices.Contains(p.AllowOrigins, origin) {
 		reply.Set("Access-Control-Allow-Origin", origin)
-		reply.Add("Vary", "Origin")
+		reply.Set("Access-Control-Expose-Headers", "*")
 	}
 }

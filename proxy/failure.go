@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
@@ -17,16 +19,13 @@ import (
 // fail answers a request that got no reply of the server, in the form that its client
 // shows: that of the OCI distribution specification below /v2/, else Ollama's.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if client, ok := r.Context().Value(requestKey{}).(*http.Request); ok {
-		r = r.Clone(r.Context())
-		r.URL, r.Header = client.URL, client.Header
-	}
-	p.forget(err, r.URL.Path)
 	if cause := context.Cause(r.Context()); errors.As(cause, new(*refusal)) {
 		err = cause
 	}
-	p.logFailure(r, err)
+	r = clientRequestOf(r)
+	p.forget(err, r.URL.Path)
 	status, code := statusOf(err)
+	p.logFailure(r, status, err)
 	text := printable.Text(err.Error())
 	if hint, ok := signer.HintOf(err); ok && hint.Do != "" {
 		text += ": " + printable.Text(hint.Do)
@@ -36,25 +35,29 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		reply = map[string]any{"errors": []map[string]string{{"code": code, "message": text}}}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusUnauthorized { // a client sends its token after this only
+	switch status {
+	case http.StatusBadRequest: // where the next request begins is not sure
+		w.Header().Set("Connection", "close")
+	case http.StatusUnauthorized: // a client sends its token after this only
 		w.Header().Set("WWW-Authenticate", `Basic realm="countersign proxy"`)
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE")
 	}
 	if r.Method == http.MethodHead { // it has no body: see "Warnings" in the OCI distribution specification
 		w.Header().Set("Warning", "299 - "+strconv.Quote(text))
 	}
-	p.allowSite(w.Header(), r)
+	p.protect(w.Header(), r)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(reply)
 }
 
 // logFailure logs an error unless its client has left.
-func (p *Proxy) logFailure(r *http.Request, err error) {
-	if client, ok := r.Context().Value(requestKey{}).(*http.Request); ok && client.Context().Err() != nil {
+func (p *Proxy) logFailure(r *http.Request, status int, err error) {
+	if r.Context().Err() != nil {
 		return
 	}
 	message := "failed"
-	if errors.As(err, new(*refusal)) {
+	if errors.As(err, new(*refusal)) && status < http.StatusInternalServerError {
 		message = "refused"
 	}
 	p.log(r, slog.LevelWarn, message, slog.String("method", r.Method), slog.String("path", shown(r.URL.Path)), slog.String("error", err.Error()))
@@ -64,6 +67,9 @@ func (p *Proxy) logFailure(r *http.Request, err error) {
 // specification.
 func statusOf(err error) (int, string) {
 	if r, ok := errors.AsType[*refusal](err); ok {
+		if r.status >= http.StatusInternalServerError {
+			return r.status, "UNAVAILABLE"
+		}
 		return r.status, "DENIED"
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
@@ -73,13 +79,34 @@ func statusOf(err error) (int, string) {
 		return http.StatusForbidden, "DENIED"
 	case errors.As(err, new(keyError)), step != nil && (step.Op == "get key" || step.Op == "sign"):
 		return http.StatusServiceUnavailable, "UNAVAILABLE"
-	case is(context.DeadlineExceeded):
+	case isTimeout(err):
 		return http.StatusGatewayTimeout, "UNAVAILABLE"
 	}
 	return http.StatusBadGateway, "UNAVAILABLE"
+}
+
+// isTimeout reports whether err is the end of a time limit, of a context or of a
+// connection.
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
 }
 
 // A keyError is an error of the key, and not of the server.
 type keyError struct{ error }
 
 func (e keyError) Unwrap() error { return e.error }
+
+// A keySigner is a Signer whose errors are of type keyError.
+type keySigner struct{ signer.Signer }
+
+func (s keySigner) Sign(ctx context.Context, msg []byte) (*ssh.Signature, error) {
+	sig, err := s.Signer.Sign(ctx, msg)
+	if err != nil {
+		return nil, keyError{err}
+	}
+	return sig, nil
+}

@@ -61,8 +61,8 @@ type Proxy struct {
 	setUpErr error
 	upstream challenge.Origin
 	forward  *httputil.ReverseProxy
-	realms   realms
-	primed   sync.Map // names of repositories whose challenge Client knows
+	realms   set // paths of the token endpoints that the server named, as endpoint returns them
+	primed   set // names of repositories whose challenge Client knows
 	answers  http.RoundTripper
 	signs    http.RoundTripper
 }
@@ -71,7 +71,8 @@ type Proxy struct {
 // for some seconds, and closes l and all connections. It returns nil after ctx ended.
 //
 // A TCP listener must have a loopback address. The user of each client must be the user
-// of this process, where the system tells (see [KnowsUsers]).
+// of this process, where the system tells (see [KnowsUsers]). Elsewhere a TCP listener needs
+// Token.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	defer l.Close()
 	if err := p.setUp(); err != nil {
@@ -81,6 +82,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return err
 	}
+	if l.Addr().Network() == "tcp" && !KnowsUsers && p.Token == "" {
+		return errors.New("this system does not tell which user connects to a port: set Token, or listen on a socket file")
+	}
 	server := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: headerTimeout,
@@ -88,8 +92,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, clientKey{}, newClient(conn, hosts))
+			return context.WithValue(ctx, clientKey{}, &client{conn: conn, hosts: hosts})
 		},
+		DisableGeneralOptionsHandler: true,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -127,7 +132,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	p.forward.ServeHTTP(w, r.WithContext(p.traced(r)))
+	p.forward.ServeHTTP(&responseWriter{w}, p.traced(r))
+	cleanFields(w.Header()) // the trailers
 }
 
 func (p *Proxy) setUp() error {
@@ -174,6 +180,7 @@ func (p *Proxy) doSetUp() error {
 // and X-Forwarded-*.
 func (p *Proxy) rewriteRequest(r *httputil.ProxyRequest) {
 	r.SetURL(p.Upstream)
+	r.Out.Trailer = nil // its values would come after this check
 	for name := range r.Out.Header {
 		if isRemoved(name) {
 			delete(r.Out.Header, name)
@@ -191,10 +198,12 @@ func (p *Proxy) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := p.prepareBody(req, path); err != nil {
 		return nil, err
 	}
+	req, stop := limitSilence(req)
+	defer stop()
 	if isAPI(path) && p.Sign {
 		resp, err := p.signs.RoundTrip(req)
-		if err == nil {
-			p.logSignature(req.Context(), "ollama.api", slog.String("method", req.Method), slog.String("path", shown(path)))
+		if signed(err) {
+			p.logSignature(clientRequestOf(req), "ollama.api", slog.String("method", req.Method), slog.String("path", shown(path)))
 		}
 		return resp, err
 	}
@@ -210,5 +219,5 @@ func (p *Proxy) openKey(ctx context.Context, o challenge.Origin) (signer.Signer,
 	if err != nil {
 		return nil, keyError{err}
 	}
-	return s, nil
+	return keySigner{s}, nil
 }

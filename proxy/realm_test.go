@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -55,4 +56,73 @@ func TestTokenEndpointLearnedMeanwhile(t *testing.T) {
 	f.send("GET", "/v2/a/manifests/latest", nil, nil)
 	close(held)
 	<-done
+}
+
+// TestTokenEndpointElsewhere wants no reply of token endpoints at unusual places, with any
+// method, and a line in the log, also if a request itself teaches the path.
+func TestTokenEndpointElsewhere(t *testing.T) {
+	for name, c := range map[string]struct{ base, realm, path string }{
+		"root":              {"", "/", "/"},
+		"query":             {"", "/v2/x?kind=token", "/v2/x"},
+		"below a base":      {"/base", "/base/v2/token", "/v2/token"},
+		"escaped":           {"", "/v2/%74oken", "/v2/token"},
+		"API":               {"", "/api/token", "/api/token"},
+		"upper case":        {"", "/v2/Token", "/v2/token"},
+		"slash at the end":  {"", "/v2/token/", "/v2/token"},
+		"below a base, too": {"/base/", "/base//v2/./token", "/v2/token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Get("nonce") != "" {
+					fmt.Fprint(w, `{"token":"secret"}`)
+					return
+				}
+				if r.Header.Get("Authorization") != "" {
+					fmt.Fprint(w, `{"token":"another secret"}`)
+					return
+				}
+				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s%s",service="x",scope="repository:a:pull"`, r.Host, c.realm))
+				w.WriteHeader(http.StatusUnauthorized)
+			}))
+			defer server.Close()
+			p := proxyTo(t, server.URL+c.base)
+			p.AllowPush, p.AllowDelete = true, true
+			f := start(t, p)
+			f.want("GET", c.path, nil, nil, 403, "token endpoint")
+			if got := f.log.String(); !strings.Contains(got, "msg=refused method=GET path="+c.path) {
+				t.Errorf("the log does not tell the refusal: %s", got)
+			}
+			for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+				f.want(method, c.path, nil, nil, 403, "")
+			}
+			f.want("GET", c.path+"?service=x&scope=repository:a:pull", nil, nil, 403, "token endpoint")
+		})
+	}
+}
+
+// TestTokenEndpointAfterRedirect wants a client that follows a redirect to the token
+// endpoint to come to the proxy, which refuses it.
+func TestTokenEndpointAfterRedirect(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/v2/token":
+			fmt.Fprint(w, `{"token":"secret"}`)
+		case r.Header.Get("Authorization") == "":
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/v2/token",service="x",scope="repository:a:pull"`, r.Host))
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			w.Header().Set("Location", "//"+r.Host+"/v2/./token?service=x")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	resp, _ := f.send("GET", "/v2/a/manifests/latest", nil, nil)
+	path, ok := strings.CutPrefix(resp.Header.Get("Location"), f.url)
+	if !ok {
+		t.Fatalf("Location is %s, want an address of the proxy", resp.Header.Get("Location"))
+	}
+	if resp, got := f.send("GET", path, nil, nil); resp.StatusCode == 200 || strings.Contains(got, "secret") {
+		t.Errorf("%s: %d %s", path, resp.StatusCode, got)
+	}
 }

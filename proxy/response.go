@@ -12,17 +12,15 @@ import (
 
 // rewriteResponse makes the reply of the server one of the proxy.
 func (p *Proxy) rewriteResponse(resp *http.Response) error {
-	client, _ := resp.Request.Context().Value(requestKey{}).(*http.Request)
+	client := clientRequestOf(resp.Request)
 	switch {
-	case p.realms.has(client.URL.Path): // another request may have taught it meanwhile
+	case p.realms.has(endpoint(client.URL.Path)): // another request may have taught it meanwhile
 		return errTokenEndpoint
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		return errors.New("the server changes to another protocol, and no request asks for that")
 	}
-	for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc"} {
-		resp.Header.Del(name)
-	}
-	p.allowSite(resp.Header, client)
+	cleanFields(resp.Header)
+	p.protect(resp.Header, client)
 	if resp.StatusCode == http.StatusUnauthorized { // clients would look for a password
 		resp.StatusCode, resp.Status = http.StatusForbidden, ""
 	}
@@ -34,6 +32,34 @@ func (p *Proxy) rewriteResponse(resp *http.Response) error {
 	}
 	return nil
 }
+
+// cleanFields removes the fields of a reply that are about the login to the server, or that
+// a browser would keep for the proxy's origin.
+func cleanFields(fields http.Header) {
+	for _, name := range []string{
+		"Set-Cookie", "Set-Cookie2", "Authorization", "Www-Authenticate", "Authentication-Info",
+		"Proxy-Authenticate", "Proxy-Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc",
+	} {
+		delete(fields, name)
+		delete(fields, http.TrailerPrefix+name)
+	}
+}
+
+// A responseWriter cleans the interim replies of the server (RFC 9110, section 15.2).
+type responseWriter struct{ http.ResponseWriter }
+
+func (w *responseWriter) WriteHeader(status int) {
+	switch {
+	case status == http.StatusContinue: // the proxy sends its own
+		return
+	case status < http.StatusOK:
+		cleanFields(w.Header())
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // localURL returns a URL of the server as a URL of the proxy, and another URL as it is.
 // Both are compared as parsed origins.

@@ -6,9 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/proxy"
 )
@@ -135,10 +139,17 @@ func TestLinks(t *testing.T) {
 		server.URL + "/base/v2/x/blobs/uploads/1?a=b": f.url + "/v2/x/blobs/uploads/1?a=b",
 		"/base/v2/x/1": f.url + "/v2/x/1",
 		strings.Replace(server.URL, "http://", "HTTP://", 1) + "/base/v2/x": f.url + "/v2/x",
-		server.URL + "/elsewhere":                                   server.URL + "/elsewhere",
-		"http://evil.example/base/v2/x?a=" + server.URL:             "http://evil.example/base/v2/x?a=" + server.URL,
-		strings.Replace(server.URL, "//", "//x@", 1) + "/base/v2/x": f.url + "/v2/x",
-		other: other,
+		server.URL + "/elsewhere":                                        server.URL + "/elsewhere",
+		"http://evil.example/base/v2/x?a=" + server.URL:                  "http://evil.example/base/v2/x?a=" + server.URL,
+		strings.Replace(server.URL, "//", "//x@", 1) + "/base/v2/x":      f.url + "/v2/x",
+		strings.Replace(server.URL, "http:", "", 1) + "/base/v2/x":       f.url + "/v2/x",
+		server.URL + "/base/v2/%C3%A4?b=%20#c":                           f.url + "/v2/%C3%A4?b=%20#c",
+		"http://127.0.0.1.evil.example/base/v2/x":                        "http://127.0.0.1.evil.example/base/v2/x",
+		server.URL + "@evil.example/base/v2/x":                           server.URL + "@evil.example/base/v2/x",
+		strings.Replace(server.URL, "http:", "https:", 1) + "/base/v2/x": strings.Replace(server.URL, "http:", "https:", 1) + "/base/v2/x",
+		server.URL + "/base/../v2/x":                                     server.URL + "/v2/x",
+		"http://bücher.example/base/":                                    "http://b%C3%BCcher.example/base/",
+		other:                                                            other,
 	} {
 		location = from
 		resp := f.want("GET", "/v2/x/tags/list", nil, nil, 307, "")
@@ -148,5 +159,77 @@ func TestLinks(t *testing.T) {
 		if got, want := resp.Header.Get("Link"), "<"+f.url+"/v2/x/tags/list?last=b&n=2>; rel=\"next\", <"+other+">; rel=\"other\""; got != want {
 			t.Errorf("Link is %s, want %s", got, want)
 		}
+	}
+}
+
+// TestInterimReply wants the fields of the login to be removed from a reply that comes
+// before the last one, and the others to be kept.
+func TestInterimReply(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, name := range []string{"Set-Cookie", "WWW-Authenticate", "Authorization", "Link"} {
+			w.Header().Set(name, "</v2/>")
+		}
+		w.WriteHeader(http.StatusEarlyHints)
+		clear(w.Header())
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	var interim []textproto.MIMEHeader
+	f.want("GET", "/v2/", nil, func(req *http.Request) {
+		*req = *req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, fields textproto.MIMEHeader) error {
+				if status == http.StatusEarlyHints {
+					interim = append(interim, fields)
+				}
+				return nil
+			},
+		}))
+	}, 200, "")
+	if diff := cmp.Diff([]textproto.MIMEHeader{{"Link": {"</v2/>"}}}, interim); diff != "" {
+		t.Errorf("interim replies (-want +got):\n%s", diff)
+	}
+}
+
+// TestTrailersAreClean wants the same of the fields after the body, whether the server
+// announced them or not.
+func TestTrailersAreClean(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "Set-Cookie, X-Announced, Authorization")
+		fmt.Fprintln(w, "line")
+		_ = http.NewResponseController(w).Flush()
+		for _, name := range []string{"Set-Cookie", "Authorization", "X-Announced"} {
+			w.Header().Set(name, "x")
+		}
+		for _, name := range []string{"Www-Authenticate", "Proxy-Authenticate", "X-Other"} {
+			w.Header().Set(http.TrailerPrefix+name, "x")
+		}
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	resp := f.want("GET", "/v2/", nil, nil, 200, "line")
+	for name := range resp.Trailer {
+		if values := resp.Trailer[name]; len(values) == 0 {
+			delete(resp.Trailer, name) // it was announced only
+		}
+	}
+	if diff := cmp.Diff(http.Header{"X-Announced": {"x"}, "X-Other": {"x"}}, resp.Trailer); diff != "" {
+		t.Errorf("trailers (-want +got):\n%s", diff)
+	}
+}
+
+// TestRequestTrailers wants no field of a login after the client's body.
+func TestRequestTrailers(t *testing.T) {
+	trailers := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		trailers <- r.Trailer
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	f.want("POST", "/api/chat", onlyReader{strings.NewReader("{}")}, func(req *http.Request) {
+		req.Trailer = http.Header{"Authorization": {"Bearer foreign"}, "X-Forwarded-User": {"foreign"}}
+	}, 200, "")
+	if got := <-trailers; len(got) != 0 {
+		t.Errorf("the server got the trailers %v", got)
 	}
 }
