@@ -150,7 +150,7 @@ func (s *Session) start(stdin string, args ...string) *exec.Cmd {
 // starts a process, which takes some milliseconds.
 func (s *Session) await(want string, question ...string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		cmd := exec.CommandContext(ctx, "dbus-send", append([]string{"--session", "--print-reply"}, question...)...)
