@@ -25,6 +25,12 @@ func (s *store) callsOfExisting(name string) []call {
 			return err
 		}})
 	}
+	if has[signer.Prober](s) {
+		calls = append(calls, call{"Probe", func(ctx context.Context) error {
+			_, err := s.probe(ctx, name)
+			return err
+		}})
+	}
 	if has[signer.Deleter](s) {
 		calls = append(calls, call{"Delete", func(ctx context.Context) error {
 			return s.delete(ctx, name)

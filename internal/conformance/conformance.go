@@ -86,6 +86,7 @@ func Checks() []Check {
 		{"ImportAtOnce", "of many callers that import under one name, one succeeds", checkImportAtOnce},
 		{"Export", "the private key comes back as it was stored", checkExport},
 		{"List", "the list has all keys, sorted by name", checkList},
+		{"Probe", "the state of a key is told, and nothing changes", checkProbe},
 		{"Delete", "a deleted key is gone, and no other key", checkDelete},
 		{"Replace", "a new key of a deleted name is another key", checkReplace},
 		{"Leftovers", "a deleted key leaves nothing behind", checkLeftovers},

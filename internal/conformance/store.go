@@ -202,6 +202,18 @@ func (s *store) list(ctx context.Context) ([]signer.Info, error) {
 	return infos, err
 }
 
+// probe returns the version of a key, or the error of Open if the backend says that only
+// Open can tell.
+func (s *store) probe(ctx context.Context, name string) (version string, err error) {
+	version, err = s.Backend.(signer.Prober).Probe(ctx, name)
+	s.remember(version, err)
+	if errors.Is(err, signer.ErrUnsupported) {
+		_, err = s.open(ctx, name)
+		return "", err
+	}
+	return version, err
+}
+
 func (s *store) delete(ctx context.Context, name string) error {
 	err := s.Backend.(signer.Deleter).Delete(ctx, name)
 	s.remember(err)

@@ -39,6 +39,10 @@ func checkDamaged(t TB, s *store) {
 			s.signs(t, k, publicKey(t, key), []byte("message"))
 		}
 		mustNotBeAbsent(t, "Open of "+w.what, err)
+		if has[signer.Prober](s) {
+			_, err := s.probe(t.Context(), name)
+			mustNotBeAbsent(t, "Probe of "+w.what, err)
+		}
 		if has[signer.Exporter](s) {
 			got, err := s.export(t.Context(), name)
 			if err == nil && !samePrivate(got, key) {
@@ -60,6 +64,9 @@ func checkLocked(t TB, s *store) {
 		}}
 	}
 	name, key := s.makeUnusable(t, w, "Lock")
+	if has[signer.Prober](s) { // before Open, which may keep the key
+		s.checkProbeLocked(t, name, w.what)
+	}
 	k, err := s.open(t.Context(), name)
 	if err != nil {
 		mustBeLocked(t, "Open of "+w.what, err)

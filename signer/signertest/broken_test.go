@@ -30,7 +30,7 @@ func just(b func() signer.Backend) func(*testing.T) signertest.Store {
 func TestBroken(t *testing.T) {
 	const variable = "SIGNERTEST_BROKEN"
 	parts := map[string][]broken{}
-	for _, b := range slices.Concat(brokenSigners(), brokenAlgorithms(), brokenStores(), brokenCreation(), brokenKeeping(), brokenFiles(), brokenUnusable(), leaks()) {
+	for _, b := range slices.Concat(brokenSigners(), brokenAlgorithms(), brokenStores(), brokenCreation(), brokenKeeping(), brokenFiles(), brokenUnusable(), brokenProbes(), leaks()) {
 		parts[b.fails] = append(parts[b.fails], b)
 	}
 	if part := os.Getenv(variable); part != "" {
