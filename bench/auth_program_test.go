@@ -22,7 +22,7 @@ func TestSignInURLs(t *testing.T) {
 		{"app/auth", "BuildConnectURL", `BuildConnectURL("https://ollama.com")`, "&launch=true"},
 	} {
 		t.Run(c.function, func(t *testing.T) {
-			code, err := ollamaSource(t, c.dir).extract("main", c.function)
+			code, err := ollamaSource(t, c.dir).Extract("main", c.function)
 			if err != nil {
 				t.Fatal(err)
 			}

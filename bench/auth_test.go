@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/ed25519"
 	"encoding/pem"
-	"go/token"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/internal/gosource"
 	dropin "github.com/countersign/countersign/ollama/auth"
 )
 
@@ -29,12 +29,7 @@ var authFuncs = map[string]struct{ theirs, ours any }{
 // TestAuthFuncs holds that a program can change its import path and nothing else.
 func TestAuthFuncs(t *testing.T) {
 	s := ollamaSource(t, "auth")
-	exported := 0
-	for name := range s.decls {
-		if !token.IsExported(name) {
-			continue
-		}
-		exported++
+	for _, name := range s.Names() {
 		f, ok := authFuncs[name]
 		if !ok {
 			t.Errorf("Ollama's package auth has %s, which ours lacks", name)
@@ -42,7 +37,7 @@ func TestAuthFuncs(t *testing.T) {
 			t.Errorf("%s is a %s in Ollama's package, and a %s in ours", name, want, got)
 		}
 	}
-	if exported != len(authFuncs) {
+	if exported := len(s.Names()); exported != len(authFuncs) {
 		t.Errorf("Ollama's package auth has %d functions, want %d", exported, len(authFuncs))
 	}
 }
@@ -89,13 +84,13 @@ func TestAuthNonces(t *testing.T) {
 	}
 }
 
-func ollamaSource(t *testing.T, dir string) *source {
+func ollamaSource(t *testing.T, dir string) *gosource.Source {
 	t.Helper()
-	root, err := moduleDir(ollamaModule)
+	root, err := gosource.ModuleDir(ollamaModule)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := load(filepath.Join(root, dir))
+	s, err := gosource.Load(filepath.Join(root, dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,48 +5,24 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ollama/ollama/api"
-	_ "github.com/ollama/ollama/manifest" // go.mod must require the packages of the program below
+	_ "github.com/ollama/ollama/manifest" // go.mod must require the packages of ollamapull.Build
 	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/ollamapull"
 )
-
-// pullAndPush is a main function around Ollama's own PullModel and PushModel, which
-// "ollama serve" calls for "ollama pull --insecure" and "ollama push --insecure".
-const pullAndPush = `package main
-
-import (
-	"context"
-	"fmt"
-	"os"
-
-	"github.com/ollama/ollama/api"
-)
-
-func main() {
-	run := map[string]func(context.Context, string, *registryOptions, func(api.ProgressResponse)) error{
-		"pull": PullModel, "push": PushModel,
-	}[os.Args[1]]
-	err := run(context.Background(), os.Args[2], &registryOptions{Insecure: true}, func(api.ProgressResponse) {})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-}
-`
 
 // TestOllamaPullsAndPushes runs Ollama's own code with two registries of package
 // challengetest: it pulls an image from the first, pushes it to the second, and
 // pulls it from there. Ollama has separate code for layers that hold tensors.
 func TestOllamaPullsAndPushes(t *testing.T) {
-	program := buildOllama(t)
+	program := ollamapull.Build(t)
 	for name, mediaType := range map[string]string{
 		"layers":  "application/vnd.oci.image.layer.v1.tar",
 		"tensors": "application/vnd.ollama.image.tensor",
@@ -59,12 +35,18 @@ func TestOllamaPullsAndPushes(t *testing.T) {
 			first.AddImage("library/demo", "latest", []byte("weights"), []byte("template"))
 			there, back := t.TempDir(), t.TempDir()
 
-			runOllama(t, program, home, there, "pull", first)
+			run := func(models, command string, r *challengetest.Registry) {
+				t.Helper()
+				if err := program.Run(t.Context(), home, models, command, r.URL+"/library/demo"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(there, "pull", first)
 			manifests := filepath.Join(there, "manifests")
 			manifest := strings.ReplaceAll(readText(t, manifests, host(t, first), "library", "demo", "latest"), "application/vnd.oci.image.layer.v1.tar", mediaType)
 			writeText(t, manifest, manifests, host(t, second), "library", "demo", "latest")
-			runOllama(t, program, home, there, "push", second)
-			runOllama(t, program, home, back, "pull", second)
+			run(there, "push", second)
+			run(back, "pull", second)
 
 			if diff := cmp.Diff(readAll(t, filepath.Join(there, "blobs")), readAll(t, filepath.Join(back, "blobs"))); diff != "" {
 				t.Errorf("the blobs changed on the way (-pushed +pulled):\n%s", diff)
@@ -129,39 +111,6 @@ func host(t *testing.T, r *challengetest.Registry) string {
 		t.Fatal(err)
 	}
 	return u.Host
-}
-
-// buildOllama compiles the program and returns its path.
-func buildOllama(t *testing.T) string {
-	t.Helper()
-	files, err := ollamaSource(t, "server").extractFiles("main", "PullModel", "PushModel")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files["main.go"] = pullAndPush
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "program.exe"))
-	for name, code := range files {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		build.Args = append(build.Args, file)
-	}
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return filepath.Join(dir, "program.exe")
-}
-
-// runOllama pulls or pushes library/demo of r. The models are in the folder models.
-func runOllama(t *testing.T, program, home, models, command string, r *challengetest.Registry) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, command, "http://"+host(t, r)+"/library/demo")
-	cmd.Env = append(os.Environ(), "HOME="+home, "USERPROFILE="+home, "OLLAMA_MODELS="+models)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, out)
-	}
 }
 
 func readText(t *testing.T, path ...string) string {

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/countersign/countersign/internal/gosource"
 )
 
 // A private parser is one that a peer neither exports nor lets anyone import. It
@@ -98,15 +99,15 @@ func writeOverlay(tmp string) (string, error) {
 }
 
 func (p private) extract() (string, error) {
-	dir, err := moduleDir(p.module)
+	dir, err := gosource.ModuleDir(p.module)
 	if err != nil {
 		return "", err
 	}
-	s, err := load(filepath.Join(dir, p.dir))
+	s, err := gosource.Load(filepath.Join(dir, p.dir))
 	if err != nil {
 		return "", err
 	}
-	code, err := s.extract(p.pkg, p.root)
+	code, err := s.Extract(p.pkg, p.root)
 	if err != nil {
 		return "", err
 	}
@@ -114,20 +115,4 @@ func (p private) extract() (string, error) {
 		code = strings.Replace(code, "\n\n", "\n\nimport http \"net/http\"\n", 1)
 	}
 	return code + "func Parse(h http.Header) (realm, service, scope string) {" + p.wrapper + "\n}\n", nil
-}
-
-// moduleDir returns where go keeps a module: one that go.mod requires, or that
-// of a version, which it downloads.
-func moduleDir(module string) (string, error) {
-	cmd := exec.Command("go", "mod", "download", "-json", module)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", cmd, err)
-	}
-	var m struct{ Dir string }
-	if err := json.Unmarshal(out, &m); err != nil {
-		return "", err
-	}
-	return m.Dir, nil
 }

@@ -31,14 +31,18 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// startGate starts a gate before a real registry. It knows no keys yet.
-func startGate(t *testing.T, o gatetest.Options) *gatetest.Gate {
+// startGate starts a gate before a real registry. It knows no keys yet. Requests reach the
+// registry through the functions wrap.
+func startGate(t *testing.T, o gatetest.Options, wrap ...func(http.Handler) http.Handler) *gatetest.Gate {
 	t.Helper()
 	var registry atomic.Pointer[http.Handler]
 	o.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*registry.Load()).ServeHTTP(w, r) })
 	g := gatetest.Start(t, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	handler, end := distribution.New(ctx, g.Config.Sites[0])
+	for _, w := range wrap {
+		handler = w(handler)
+	}
 	registry.Store(&handler)
 	t.Cleanup(func() { cancel(); end() })
 	if err := g.Ready(t.Context()); err != nil {

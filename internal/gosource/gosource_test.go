@@ -1,10 +1,14 @@
-package main
+package gosource_test
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countersign/countersign/internal/gosource"
 )
 
 func TestExtract(t *testing.T) {
@@ -13,7 +17,7 @@ func TestExtract(t *testing.T) {
 		"a.go":       "package p\n\nimport (\n\t\"fmt\"\n\t\"strings\"\n)\n\nfunc root(s string) kind { return other(strings.ToUpper(s)) }\n\nfunc unused() { fmt.Println() }\n",
 		"b.go":       "package p\n\ntype kind int\n\nvar table [256]kind\n\nfunc other(s string) kind { return table[s[0]] }\n\nfunc init() { table['A'] = one }\n\nconst (\n\tnone kind = iota\n\tone\n)\n",
 		"c.go":       "package p\n\nfunc init() { unused() }\n",
-		"d.go":       "package p\n\nimport \"math/rand/v2\"\n\nfunc (k *kind) method() { rand.Int() }\n\ntype unusedType int\n\nfunc (unusedType) skipped() {}\n",
+		"d.go":       "package p\n\nimport \"math/rand/v2\"\n\nfunc (k *kind) method() { rand.Int() }\n\ntype unusedType int\n\nvar Exported int\n\nfunc (unusedType) skipped() {}\n",
 		"e_plan9.go": "package p\n\nfunc other(s string) kind { return plan9 }\n",
 		"a_test.go":  "package p\n\nfunc other() {}\n",
 	} {
@@ -21,11 +25,14 @@ func TestExtract(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := load(dir)
+	s, err := gosource.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := s.extract("q", "root")
+	if diff := cmp.Diff([]string{"Exported"}, s.Names()); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	code, err := s.Extract("q", "root")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +46,11 @@ func TestExtract(t *testing.T) {
 			t.Errorf("%s is in\n%s", not, code)
 		}
 	}
-	files, err := s.extractFiles("q", "root")
+	files, err := s.ExtractFiles("q", "root")
 	if err != nil || len(files) != 3 || !strings.Contains(files["b.go"], "func other") || strings.Contains(files["a.go"], "func other") {
 		t.Errorf("files %v, %v", files, err)
 	}
-	if _, err := s.extract("q", "absent"); err == nil {
+	if _, err := s.Extract("q", "absent"); err == nil {
 		t.Error("a function that is not there was extracted")
 	}
 }

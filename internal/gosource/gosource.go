@@ -1,7 +1,10 @@
-package main
+// Package gosource takes functions out of the source of a module, so that a test can
+// compile those that the module does not export.
+package gosource
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -9,6 +12,8 @@ import (
 	"go/printer"
 	"go/token"
 	"maps"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -17,8 +22,8 @@ import (
 	"strings"
 )
 
-// A source is a parsed package. A test compiles some of its functions.
-type source struct {
+// A Source is a parsed package.
+type Source struct {
 	fset    *token.FileSet
 	decls   map[string]declaration   // by name, without methods
 	methods map[string][]declaration // by the name of the receiver's type
@@ -30,14 +35,14 @@ type declaration struct {
 	file *ast.File
 }
 
-// load reads the package in dir, without its tests. Of a declaration that differs
+// Load reads the package in dir, without its tests. Of a declaration that differs
 // between systems, it takes the one for this system.
-func load(dir string) (*source, error) {
+func Load(dir string) (*Source, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
-	s := &source{token.NewFileSet(), map[string]declaration{}, map[string][]declaration{}, nil}
+	s := &Source{token.NewFileSet(), map[string]declaration{}, map[string][]declaration{}, nil}
 	var others []string
 	for _, name := range names {
 		fits, err := build.Default.MatchFile(dir, filepath.Base(name))
@@ -62,7 +67,12 @@ func load(dir string) (*source, error) {
 	return s, nil
 }
 
-func (s *source) parse(name string) error {
+// Names returns the names of the exported declarations, without methods.
+func (s *Source) Names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.decls)), func(name string) bool { return !token.IsExported(name) })
+}
+
+func (s *Source) parse(name string) error {
 	file, err := parser.ParseFile(s.fset, name, nil, 0)
 	if err != nil {
 		return err
@@ -74,7 +84,7 @@ func (s *source) parse(name string) error {
 }
 
 // add adds d unless its name is there already.
-func (s *source) add(d declaration) {
+func (s *Source) add(d declaration) {
 	switch decl := d.Decl.(type) {
 	case *ast.FuncDecl:
 		switch {
@@ -99,13 +109,13 @@ func (s *source) add(d declaration) {
 	}
 }
 
-func (s *source) addName(name *ast.Ident, d declaration) {
+func (s *Source) addName(name *ast.Ident, d declaration) {
 	if _, ok := s.decls[name.Name]; !ok {
 		s.decls[name.Name] = d
 	}
 }
 
-func (s *source) addMethod(receiver string, d declaration) {
+func (s *Source) addMethod(receiver string, d declaration) {
 	name := func(d declaration) string { return d.Decl.(*ast.FuncDecl).Name.Name }
 	if !slices.ContainsFunc(s.methods[receiver], func(m declaration) bool { return name(m) == name(d) }) {
 		s.methods[receiver] = append(s.methods[receiver], d)
@@ -124,9 +134,9 @@ func receiver(method *ast.FuncDecl) string {
 	return "" // a generic type: no test needs one
 }
 
-// extract returns the code of a package with the function root and with all
+// Extract returns the code of a package with the function root and with all
 // declarations that it needs.
-func (s *source) extract(pkg, root string) (string, error) {
+func (s *Source) Extract(pkg, root string) (string, error) {
 	used, err := s.closure(root)
 	if err != nil {
 		return "", err
@@ -134,9 +144,9 @@ func (s *source) extract(pkg, root string) (string, error) {
 	return s.print(pkg, used)
 }
 
-// extractFiles returns the same for several functions, one text for each file that
+// ExtractFiles returns the same for several functions, one text for each file that
 // they come from, because two files may import two packages under one name.
-func (s *source) extractFiles(pkg string, roots ...string) (map[string]string, error) {
+func (s *Source) ExtractFiles(pkg string, roots ...string) (map[string]string, error) {
 	used, err := s.closure(roots...)
 	if err != nil {
 		return nil, err
@@ -156,7 +166,7 @@ func (s *source) extractFiles(pkg string, roots ...string) (map[string]string, e
 }
 
 // closure returns the functions roots and all declarations that they need.
-func (s *source) closure(roots ...string) ([]declaration, error) {
+func (s *Source) closure(roots ...string) ([]declaration, error) {
 	used := map[ast.Decl]declaration{}
 	for _, root := range roots {
 		if _, ok := s.decls[root]; !ok {
@@ -174,7 +184,7 @@ func (s *source) closure(roots ...string) ([]declaration, error) {
 	return slices.Collect(maps.Values(used)), nil
 }
 
-func (s *source) print(pkg string, decls []declaration) (string, error) {
+func (s *Source) print(pkg string, decls []declaration) (string, error) {
 	imports := map[string]bool{}
 	var body bytes.Buffer
 	for _, d := range decls {
@@ -195,7 +205,7 @@ func (s *source) print(pkg string, decls []declaration) (string, error) {
 
 // use adds d, the methods of its types, and then the declarations that these
 // mention.
-func (s *source) use(used map[ast.Decl]declaration, d declaration) {
+func (s *Source) use(used map[ast.Decl]declaration, d declaration) {
 	if _, ok := used[d.Decl]; ok {
 		return
 	}
@@ -269,4 +279,20 @@ func importsOf(d declaration) []string {
 		}
 	}
 	return imports
+}
+
+// ModuleDir returns where go keeps a module: one that go.mod requires, or that
+// of a version, which it downloads.
+func ModuleDir(module string) (string, error) {
+	cmd := exec.Command("go", "mod", "download", "-json", module)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", cmd, err)
+	}
+	var m struct{ Dir string }
+	if err := json.Unmarshal(out, &m); err != nil {
+		return "", err
+	}
+	return m.Dir, nil
 }
