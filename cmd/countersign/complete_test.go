@@ -6,15 +6,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/countersign/countersign/internal/testprogram"
 )
 
 // What a real bash offers after the tab key, in a shell that has sourced the
 // script. Bash takes a colon for the beginning of a word.
 func TestBashCompletion(t *testing.T) {
-	bash := requireProgram(t, "bash", "bash")
+	bash := testprogram.Require(t, "bash", "bash")
 	library := "/usr/share/bash-completion/bash_completion"
 	if _, err := os.Stat(library); err != nil {
-		library = requireProgram(t, library, "bash-completion")
+		library = testprogram.Require(t, library, "bash-completion")
 	}
 	h := newHome(t)
 	script := filepath.Join(h.dir, "script")

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/countersign/countersign/internal/testprogram"
 )
 
 // TestInstall installs the command, its manual pages and its completions in a new
@@ -14,7 +16,7 @@ func TestInstall(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no make")
 	}
-	tool := requireProgram(t, "make", "make")
+	tool := testprogram.Require(t, "make", "make")
 	dir := t.TempDir()
 	run := func(target string) {
 		cmd := exec.CommandContext(t.Context(), tool, target, "DESTDIR="+dir, "PREFIX=/usr", "BUILDFLAGS=")

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/internal/testprogram"
 )
 
 // TestManPages wants a page for each command that mandoc can read and that has the
 // command line.
 func TestManPages(t *testing.T) {
-	mandoc := requireProgram(t, "mandoc", "mandoc")
+	mandoc := testprogram.Require(t, "mandoc", "mandoc")
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "run", "-tags", "man", ".", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -4,12 +4,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/countersign/countersign/internal/webdriver"
 )
 
 // The whole way, with a real browser: a key that nobody knows, the page, the
 // button, and then a resource.
 func TestSignInWithBrowser(t *testing.T) {
-	browser, end := startBrowser(t)
+	browser, end := webdriver.Start(t)
 	defer end()
 	registry := signInRegistry(t)
 	registry.AddImage("library/demo", "latest", []byte("hello"))
@@ -20,20 +22,20 @@ func TestSignInWithBrowser(t *testing.T) {
 	}
 
 	w := startConnect(t, h, registry)
-	browser.open(w.page)
+	browser.Open(w.page)
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := browser.text("#name"); got != host {
+	if got := browser.Text("#name"); got != host {
 		t.Errorf("the page is for the machine %q, want %q", got, host)
 	}
-	fingerprint := browser.text("#fingerprint")
+	fingerprint := browser.Text("#fingerprint")
 	if shown, err := h.command(t, "key", "show").Output(); err != nil || !strings.HasPrefix(string(shown), fingerprint+"\n") {
 		t.Errorf("the page is for %s, but the key is %s (%v)", fingerprint, shown, err)
 	}
-	browser.click("#connect")
-	if got := browser.text("#done"); !strings.Contains(got, "accepted") {
+	browser.Click("#connect")
+	if got := browser.Text("#done"); !strings.Contains(got, "accepted") {
 		t.Errorf("after the button the page says %q", got)
 	}
 

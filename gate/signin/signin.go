@@ -84,7 +84,7 @@ func serveMe(c *site.Call, w http.ResponseWriter, r *http.Request, key ssh.Publi
 	reply.JSON(w, http.StatusUnauthorized, map[string]string{"error": "unauthorized", "signin_url": page})
 }
 
-const style = `body{font-family:system-ui,sans-serif;line-height:1.5;max-width:45rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}code{overflow-wrap:anywhere;font-size:1rem}pre{white-space:pre-wrap;background:#eee;padding:1rem;border:1px solid #767676}`
+const style = `body{font-family:system-ui,sans-serif;line-height:1.5;max-width:45rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff;overflow-wrap:anywhere}code{font-size:1rem}pre{white-space:pre-wrap;background:#eee;padding:1rem;border:1px solid #767676}`
 
 var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <html lang="en">

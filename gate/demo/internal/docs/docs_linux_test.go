@@ -23,6 +23,7 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 
 	"github.com/countersign/countersign/internal/pages"
+	"github.com/countersign/countersign/internal/testprogram"
 )
 
 const checkout = "../../../.."
@@ -63,8 +64,8 @@ func serveOllama(w http.ResponseWriter, r *http.Request) {
 // show.
 func TestPages(t *testing.T) {
 	requireNamespaces(t)
-	requireProgram(t, "redis-server", "redis-server")
-	requireProgram(t, "curl", "curl")
+	testprogram.Require(t, "redis-server", "redis-server")
+	testprogram.Require(t, "curl", "curl")
 	bin := buildPrograms(t)
 	for _, name := range []string{"gate-registry.md", "gate-ollama.md", "gate-replicas.md", "gate-log.md"} {
 		t.Run(name, func(t *testing.T) {
@@ -127,17 +128,6 @@ config='{"mediaType":"application/vnd.oci.empty.v1+json","digest":"'$digest'","s
 manifest='{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":'$config',"layers":['$config']}'
 curl -sS --fail-with-body -X PUT -H "$auth" -H "Content-Type: application/vnd.oci.image.manifest.v1+json" --data-binary "$manifest" "$to/manifests/v1"
 `,
-}
-
-// requireProgram skips a test without a program that a Debian package has, but not in CI.
-func requireProgram(t *testing.T, name, debian string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%v: install %s", err, debian)
-		}
-		t.Skipf("SKIPPED: %v: install %s", err, debian)
-	}
 }
 
 // buildPrograms returns a folder with the programs that the reader of a page has.
