@@ -44,7 +44,7 @@ func passStore(t *testing.T, passphrase string) []string {
 			t.Error(err)
 		}
 	})
-	tool("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase, "--quick-generate-key", "x <x@example.test>", "default", "default", "never")
+	tool("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase, "--quick-generate-key", "x <x@example.test>", "future-default", "default", "never")
 	tool("pass", "init", "x@example.test")
 	return env
 }

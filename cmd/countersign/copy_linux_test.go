@@ -132,7 +132,7 @@ func withPass(t *testing.T) commandShell {
 	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(`keyring.stores = ["pass"]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sh.run(0, "", "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", "x <x@example.test>", "default", "default", "never")
+	sh.run(0, "", "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", "x <x@example.test>", "future-default", "default", "never")
 	sh.run(0, "", "pass", "init", "x@example.test")
 	return sh
 }

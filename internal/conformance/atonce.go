@@ -132,7 +132,7 @@ const (
 	// them. On a busy machine, where callers seldom run in parallel, minRounds
 	// counts more than minTime.
 	minRounds, maxRounds = 40, 500
-	minTime, maxTime     = 500 * time.Millisecond, 10 * time.Second
+	minTime, maxTime     = 500 * time.Millisecond, 4 * time.Second
 )
 
 // checkOneWins lets several goroutines make a key of the same name: many of them,
