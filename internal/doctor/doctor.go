@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -65,6 +66,7 @@ func (m *Machine) Checks() []Check {
 		return checks
 	}
 	checks = append(checks, m.keyChecks()...)
+	checks = append(checks, m.limitChecks(m.openable(runtime.GOOS))...)
 	if m.Server != nil {
 		checks = append(checks, serverCheck{m})
 	}

@@ -100,7 +100,10 @@ func TestKeychainIsNotOpened(t *testing.T) {
 	}
 }
 
-const seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+const (
+	seed        = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+	fingerprint = "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU8" // of its key
+)
 
 // machine returns a machine without a keychain, whose configuration is text.
 func machine(t *testing.T, text string) *Machine {
@@ -110,6 +113,7 @@ func machine(t *testing.T, text string) *Machine {
 		t.Fatal(err)
 	}
 	t.Setenv("DOCTOR_KEY", seed)
+	t.Setenv("DOCTOR_SAME", seed)
 	return &Machine{
 		Config:   c,
 		Backends: backends.Set{Env: &env.Backend{}, File: &file.Backend{Dir: t.TempDir()}},
@@ -144,6 +148,24 @@ func TestChecksOfKeys(t *testing.T) {
 			"keys = [\"env:DOCTOR_KEY\"]\n[registry.\"a.example\"]\nkeys = [\"env:DOCTOR_ABSENT\"]",
 			func(m *Machine) { m.Query.Registry = &url.URL{Scheme: "https", Host: "a.example"} },
 			[]string{"problem key"},
+		},
+		"a limit of a reference": {
+			"keys = [\"env:DOCTOR_KEY\"]\n[limit.\"env:DOCTOR_KEY\"]\npurposes = [\"ollama.registry\"]", nil, []string{"ok key", "ok signature"},
+		},
+		"a limit that another reference evades": {
+			"keys = [\"env:DOCTOR_KEY\", \"env:DOCTOR_SAME\"]\n[limit.\"env:DOCTOR_KEY\"]\npurposes = [\"ollama.registry\"]", nil,
+			[]string{"ok key", "ok signature", "warning limit env:DOCTOR_KEY"},
+		},
+		"a limit that an asked key evades": {
+			"[limit.\"env:DOCTOR_KEY\"]\npurposes = [\"ollama.registry\"]", func(m *Machine) { m.Query.Flag = "env:DOCTOR_SAME" },
+			[]string{"ok key", "ok signature", "warning limit env:DOCTOR_KEY"},
+		},
+		"a limit of the key": {
+			"keys = [\"env:DOCTOR_KEY\", \"env:DOCTOR_SAME\"]\n[limit.\"" + fingerprint + "\"]\npurposes = [\"ollama.registry\"]", nil, []string{"ok key", "ok signature"},
+		},
+		"limits of both references": {
+			"keys = [\"env:DOCTOR_KEY\", \"env:DOCTOR_SAME\"]\n[limit.\"env:DOCTOR_KEY\"]\npurposes = [\"ollama.registry\"]\n[limit.\"env:DOCTOR_SAME\"]\npurposes = [\"sshsig\"]", nil,
+			[]string{"ok key", "ok signature"},
 		},
 		"a configuration with a mistake": {"", func(m *Machine) { m.ConfigErr = errors.New("line 1") }, nil},
 	} {
