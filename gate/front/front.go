@@ -92,7 +92,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	request := Request{Site: site, Origin: origin, Path: path, RawQuery: rawQuery, Address: h.clientAddress(r, remote)}
+	trim(r.Header["Authorization"])
 	h.Sites[site].ServeHTTP(w, r.WithContext(With(r.Context(), request)))
+}
+
+// trim removes the white space around the values of a field, which is no part of them
+// (RFC 9110, section 5.5). HTTP/1.1 removes it, and HTTP/2 does not: oras sends a space.
+func trim(values []string) {
+	for i, value := range values {
+		values[i] = strings.Trim(value, " \t")
+	}
 }
 
 // bodyTimeout is the time in which the body of a request must arrive until the request
