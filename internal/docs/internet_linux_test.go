@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/internal/tlstest"
 	"github.com/countersign/countersign/internal/vaulttest"
 )
 
@@ -52,7 +52,7 @@ func startInternet(t *testing.T, dir string) []string {
 	web.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	web.StartTLS()
 	t.Cleanup(web.Close)
-	proxy := httptest.NewServer(connectTo(web.Listener.Addr().String()))
+	proxy := httptest.NewServer(tlstest.Tunnel(web.Listener.Addr().String()))
 	t.Cleanup(proxy.Close)
 	file := filepath.Join(dir, "authority.pem")
 	if err := os.WriteFile(file, authority, 0o600); err != nil {
@@ -94,30 +94,6 @@ func somebodySignsIn(site http.Handler) http.Handler {
 		w.WriteHeader(answer.Code)
 		io.Copy(w, bytes.NewReader(answer.Body.Bytes()))
 	})
-}
-
-// connectTo is a proxy that connects everybody to address.
-func connectTo(address string) http.HandlerFunc {
-	return func(w http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodConnect {
-			http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
-			return
-		}
-		server, err := net.Dial("tcp", address)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer server.Close()
-		client, buffered, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer client.Close()
-		io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
-		go io.Copy(server, buffered)
-		io.Copy(client, server)
-	}
 }
 
 // certify returns a certificate for all hosts, and itself as who to trust.

@@ -49,10 +49,10 @@ func (a *Authority) File() string {
 }
 
 // Pair writes a new certificate that ends at the time notAfter, and its private key, into
-// a new file. It returns the path.
-func (a *Authority) Pair(notAfter time.Time) string {
+// a new file. It returns the path. The certificate is for 127.0.0.1 and for hosts.
+func (a *Authority) Pair(notAfter time.Time, hosts ...string) string {
 	a.t.Helper()
-	der, key := a.issue(notAfter)
+	der, key := a.issue(notAfter, hosts...)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -77,12 +77,12 @@ func (a *Authority) Start(clients *Authority, handler http.Handler) *httptest.Se
 	return server
 }
 
-func (a *Authority) issue(notAfter time.Time) (der []byte, key *ecdsa.PrivateKey) {
+func (a *Authority) issue(notAfter time.Time, hosts ...string) (der []byte, key *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key = newKey(a.t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "127.0.0.1"},
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: notAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: notAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: hosts,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	return a.sign(template, a.cert, &key.PublicKey).Raw, key

@@ -40,6 +40,9 @@ type Options struct {
 	// Blobs is the second host name. "*" means the listener under the name localhost.
 	Blobs string
 
+	// TLS is the file with a certificate and its key; "" means plain http.
+	TLS string
+
 	// Registry answers the requests that pass the gate.
 	Registry http.Handler
 
@@ -97,6 +100,9 @@ func Start(t testing.TB, o Options) *Gate {
 		t.Fatal(err)
 	}
 	url := "http://" + l.Addr().String()
+	if o.TLS != "" {
+		url = "https://" + l.Addr().String()
+	}
 	g := &Gate{t: t, URL: url, Origin: cmp.Or(o.Origin, url), Folder: t.TempDir(), Messages: &Buffer{}, decisions: &Buffer{}}
 	if o.Blobs == "*" {
 		o.Blobs = strings.Replace(url, "127.0.0.1", "localhost", 1)
@@ -142,7 +148,7 @@ func (g *Gate) init(o Options, listen, upstream, ollama string) {
 	keys := backends.New().Mux()
 	_, err := setup.Init(context.Background(), setup.Options{
 		Folder: g.Folder, Listen: listen, Origin: g.Origin, Registry: upstream, Ollama: ollama, Blobs: o.Blobs,
-		RootKey: "file:root.key", SigningKey: "file:token.key",
+		Certificate: o.TLS, Key: o.TLS, RootKey: "file:root.key", SigningKey: "file:token.key",
 	}, keys, time.Now())
 	if err != nil {
 		g.t.Fatal(err)
