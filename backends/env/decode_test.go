@@ -105,8 +105,6 @@ func publicKey(t testing.TB, key crypto.Signer) ssh.PublicKey {
 	return pub
 }
 
-func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
-
 func readFile(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -164,7 +162,7 @@ func TestDecodeSeedThatLooksLikeSomethingElse(t *testing.T) {
 	} {
 		key := ed25519.NewKeyFromSeed([]byte(seed)[:ed25519.SeedSize])
 		got, err := parse(t, hex.EncodeToString(key.Seed()))
-		if err != nil || !same(got.PublicKey(), publicKey(t, key)) {
+		if err != nil || !signer.SameKey(got.PublicKey(), publicKey(t, key)) {
 			t.Errorf("%s: another key or %v", name, err)
 		}
 	}
@@ -173,7 +171,7 @@ func TestDecodeSeedThatLooksLikeSomethingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := parse(t, url); err != nil || !same(got.PublicKey(), publicKey(t, ed25519.NewKeyFromSeed(seed))) {
+	if got, err := parse(t, url); err != nil || !signer.SameKey(got.PublicKey(), publicKey(t, ed25519.NewKeyFromSeed(seed))) {
 		t.Errorf("%s: another key or %v", url, err)
 	}
 }
@@ -239,7 +237,7 @@ func checkForms(t *testing.T, forms map[string]string, want ssh.PublicKey) {
 		key, err := parse(t, text)
 		if err != nil {
 			t.Errorf("%s: %v", form, err)
-		} else if !same(key.PublicKey(), want) {
+		} else if !signer.SameKey(key.PublicKey(), want) {
 			t.Errorf("%s: another key", form)
 		}
 	}
@@ -267,7 +265,7 @@ func TestDecodeCutShort(t *testing.T) {
 				checkNoEcho(t, err, text)
 				continue
 			}
-			if !same(got.PublicKey(), want) {
+			if !signer.SameKey(got.PublicKey(), want) {
 				t.Errorf("%s cut to %d of %d bytes is another key", form, n, len(text))
 			}
 		}
@@ -406,7 +404,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		// A seed that is text, or hex digits in base64, is refused: no random one is.
 		for form, text := range pastedSeed(k) {
-			if got, err := parse(t, text); err == nil && !same(got.PublicKey(), publicKey(t, key)) {
+			if got, err := parse(t, text); err == nil && !signer.SameKey(got.PublicKey(), publicKey(t, key)) {
 				t.Errorf("%s: another key", form)
 			}
 		}

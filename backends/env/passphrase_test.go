@@ -1,7 +1,6 @@
 package env_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -49,7 +48,7 @@ func TestPassphrase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := ssh.NewPublicKey(k.Public()); err != nil || !bytes.Equal(got.Marshal(), pub.Marshal()) {
+			if got, err := ssh.NewPublicKey(k.Public()); err != nil || !signer.SameKey(got, pub) {
 				t.Error("exported another key")
 			}
 			signertest.NoSecret(t, k, s, b)

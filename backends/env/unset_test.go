@@ -53,7 +53,7 @@ func TestUnset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ssh.NewPublicKey(k.Public()); err != nil || !bytes.Equal(got.Marshal(), pub.Marshal()) {
+	if got, err := ssh.NewPublicKey(k.Public()); err != nil || !signer.SameKey(got, pub) {
 		t.Error("exported another key")
 	}
 	_, err = (&env.Backend{}).Open(t.Context(), "TEST_KEY")

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -92,5 +91,5 @@ func fixedSize(blob []byte, size int) ([]byte, error) {
 // isKeyOf reports whether key is the key of certificate.
 func isKeyOf(certificate *x509.Certificate, key ssh.PublicKey) bool {
 	of, err := ssh.NewPublicKey(certificate.PublicKey)
-	return err == nil && bytes.Equal(of.Marshal(), key.Marshal())
+	return err == nil && signer.SameKey(of, key)
 }
