@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 )
 
@@ -22,7 +23,10 @@ func (a *app) runBeside(ctx context.Context, command, environment []string, serv
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endTime
+	endWithParent(cmd)
+	runtime.LockOSThread() // Linux ends the command with the thread that started it
 	err := cmd.Run()
+	runtime.UnlockOSThread()
 	end()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
 		err = commandError{exit}
