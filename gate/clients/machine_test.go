@@ -190,6 +190,8 @@ func (m *machine) wantFailure(reason string, args ...string) {
 type runningProxy struct {
 	host string // such as 127.0.0.1:5115
 	log  *gatetest.Buffer
+	pid  int
+	end  func(os.Signal) error // sends the signal, and waits
 }
 
 // startProxy starts a proxy before the gate, which ends with the test.
@@ -205,9 +207,13 @@ func (m *machine) startProxy(g *gatetest.Gate, flags ...string) runningProxy {
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	ended := sync.OnceValue(cmd.Wait)
+	end := func(signal os.Signal) error {
+		_ = cmd.Process.Signal(signal) // it may have ended
+		return ended()
+	}
 	m.t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
+		if err := end(os.Interrupt); err != nil && cmd.ProcessState.Exited() {
 			m.t.Errorf("countersign proxy: %v: %s", err, log)
 		}
 	})
@@ -215,5 +221,5 @@ func (m *machine) startProxy(g *gatetest.Gate, flags ...string) runningProxy {
 	if err != nil {
 		m.t.Fatalf("countersign proxy: %v: %s", err, log)
 	}
-	return runningProxy{strings.TrimPrefix(strings.TrimSpace(line), "http://"), log}
+	return runningProxy{strings.TrimPrefix(strings.TrimSpace(line), "http://"), log, cmd.Process.Pid, end}
 }

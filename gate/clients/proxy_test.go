@@ -1,8 +1,14 @@
 package clients
 
 import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/crane"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/countersign/countersign/gate/internal/gatetest"
 )
@@ -39,5 +45,50 @@ func TestProxy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestProxiesSideBySide runs two proxies for two registries with two keys at once. Each
+// uses its own key at its own registry.
+func TestProxiesSideBySide(t *testing.T) {
+	m := newMachine(t)
+	if err := crane.Save(image(t, 10_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
+		t.Fatal(err)
+	}
+	var all []*exec.Cmd
+	gates, proxies := map[string]*gatetest.Gate{}, map[string]runningProxy{}
+	for _, name := range []string{"alice", "bob"} {
+		g := startGate(t, gatetest.Options{}) // each name has the repositories below users/NAME
+		g.Write("authorized_keys", m.keys[name])
+		g.Reload()
+		gates[name], proxies[name] = g, m.as(name).startProxy(g, "--allow", "push")
+		for i := range 5 {
+			cmd := m.command("crane", "push", "app.tar", fmt.Sprintf("%s/users/%s/app:v%d", proxies[name].host, name, i))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, cmd)
+		}
+	}
+	for _, cmd := range all {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%q: %v", cmd.Args, err)
+		}
+	}
+	for name, g := range gates {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(m.keys[name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fingerprint := ssh.FingerprintSHA256(key)
+		for _, d := range g.Decisions() {
+			if d.Key != fingerprint && d.Key != "" {
+				t.Errorf("the registry of %s got a request with the key %s", name, d.Key)
+			}
+		}
+		log := proxies[name].log.String()
+		if n := strings.Count(log, "msg=signed"); n == 0 || n != strings.Count(log, "key="+fingerprint) {
+			t.Errorf("the proxy of %s used another key: %s", name, log)
+		}
 	}
 }
