@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -30,7 +31,11 @@ func Start(t testing.TB) (b *Browser, end func()) {
 	t.Helper()
 	chromium := testprogram.Require(t, "chromium", "chromium")
 	driver := exec.CommandContext(t.Context(), testprogram.Require(t, "chromedriver", "chromium-driver"), "--port=0")
-	temp := t.TempDir()
+	temp, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temp) }) // processes of a browser that ends may still write to it
 	driver.Env = append(os.Environ(), "HOME="+temp, "TMPDIR="+temp)
 	out, err := driver.StdoutPipe()
 	if err != nil {
@@ -49,10 +54,11 @@ func Start(t testing.TB) (b *Browser, end func()) {
 	b = &Browser{t, "http://127.0.0.1:" + port + "/session"}
 	var made struct{ SessionID string }
 	b.do("POST", "", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
+		"timeouts":          map[string]int{"implicit": 60_000}, // an element may come with the next page
 		"goog:loggingPrefs": map[string]string{"browser": "ALL"},
 		"goog:chromeOptions": map[string]any{"binary": chromium, "args": []string{
 			"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-			"--disable-component-update", "--disable-sync", "--user-data-dir=" + t.TempDir(),
+			"--disable-component-update", "--disable-sync", "--user-data-dir=" + filepath.Join(temp, "profile"),
 			"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 		}},
 	}}}, &made)
