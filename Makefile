@@ -17,12 +17,13 @@ SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' 
 
 all: test
 
-# Without the slow tests (-short), most of which kill or race processes many times.
+# Without the slow tests (-short), most of which kill or race processes many times. The check
+# vets all packages, so no target vets them again with its tests (-vet=off).
 test: check
-	go run ./scripts/gotest $(RACE) -short -timeout 30m ./...
+	go run ./scripts/gotest -vet=off $(RACE) -short -timeout 30m ./...
 
 test-all: check
-	go run ./scripts/gotest $(RACE) -timeout 30m ./...
+	go run ./scripts/gotest -vet=off $(RACE) -timeout 30m ./...
 
 check:
 	@files=$$($(GOFUMPT) -l .) && test -z "$$files" || { echo "run gofumpt -w on: $$files"; exit 1; }
@@ -41,8 +42,10 @@ windows:
 # Counted, since Go 1.26 may fail a run that a clock ends as if the target had
 # been slow (golang/go#75804).
 fuzz:
-	@set -e; for m in . gate; do for pkg in $$(go list -C $$m ./...); do for f in $$(go test -C $$m -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-		echo "$$pkg $$f"; go test -C $$m -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done; done
+	@set -e; for m in . gate; do for dir in $$(go list -C $$m -f '{{.Dir}}' ./...); do \
+		for f in $$(grep -hos '^func Fuzz[[:alnum:]]*' $$dir/*_test.go | cut -c6-); do \
+			echo "$$dir $$f"; (cd $$dir && go test -vet=off -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .); \
+		done; done; done
 
 # Plants mistakes and wants a test to notice each: docs/mutants.md. SAMPLE=1 plants all.
 SAMPLE ?= 40
@@ -99,8 +102,8 @@ leaks:
 # Whole programs to copy, each a module of its own.
 .PHONY: examples-test
 examples-test:
-	cd examples/daemon && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
-	cd examples/desktop && CGO_ENABLED=0 go vet ./window && CGO_ENABLED=0 go test ./window
+	cd examples/daemon && go vet ./... && $(STATICCHECK) ./... && go test -vet=off $(RACE) ./...
+	cd examples/desktop && CGO_ENABLED=0 go vet ./window && CGO_ENABLED=0 go test -vet=off ./window
 
 # Beside the peers, which only this module brings in: measures, and writes
 # docs/performance.md and .svg.
@@ -110,9 +113,9 @@ bench:
 # The server side, a module of its own, and its tests with a real registry and with clients
 # that others wrote (Debian: skopeo, podman).
 gate-test:
-	cd gate && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) ./...
-	cd gate/demo && go vet ./... && go test ./...
-	cd gate/clients && go vet ./... && go test ./...
+	cd gate && go vet ./... && $(STATICCHECK) ./... && go test -vet=off $(RACE) ./...
+	cd gate/demo && go vet ./... && go test -vet=off ./...
+	cd gate/clients && go vet ./... && go test -vet=off ./...
 
 # A gate under load for a minute, while keys, grants, certificates and signing keys change.
 .PHONY: load
@@ -122,7 +125,7 @@ load:
 # Through SoftHSM (Debian: softhsm2, opensc). The page starts the plugin many times, and a
 # program with -race takes a second to end.
 pkcs11-test:
-	cd plugins/pkcs11 && go vet ./... && $(STATICCHECK) ./... && go test $(RACE) -skip TestHardwarePage ./... && go test -run TestHardwarePage ./...
+	cd plugins/pkcs11 && go vet ./... && $(STATICCHECK) ./... && go test -vet=off $(RACE) -skip TestHardwarePage ./... && go test -vet=off -run TestHardwarePage ./...
 
 bench-test:
-	cd bench && go vet ./... && go test ./...
+	cd bench && go vet ./... && go test -vet=off ./...
