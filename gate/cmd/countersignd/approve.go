@@ -45,9 +45,13 @@ Without arguments, list the keys that wait. With --forget, drop a key that waits
 		if err != nil {
 			return err
 		}
-		switch {
-		case len(args) == 0:
+		if len(args) == 0 {
 			return a.listPending(all)
+		}
+		if err := a.checkOwner(); err != nil {
+			return err
+		}
+		switch {
 		case forget:
 			return pending.Remove(cmd.Context(), args[0])
 		case len(args) == 1:

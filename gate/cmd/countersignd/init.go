@@ -49,6 +49,9 @@ replaced.`,
 		if filepath.Base(a.config) != setup.ConfigFile {
 			return fmt.Errorf("--config: init makes a file with the name %s", setup.ConfigFile)
 		}
+		if err := a.checkOwner(); err != nil {
+			return err
+		}
 		made, err := setup.Init(cmd.Context(), o, a.keys(), time.Now())
 		for _, path := range made {
 			fmt.Fprintf(a.stdout, "made %s\n", printable.Text(path))

@@ -44,6 +44,7 @@ func main() {
 // app is what the commands share.
 type app struct {
 	stdout, stderr io.Writer
+	args           []string
 	config         string // --config
 }
 
@@ -51,6 +52,7 @@ type app struct {
 var errReported = errors.New("there are mistakes")
 
 func (a *app) execute(ctx context.Context, args []string) int {
+	a.args = args
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(a.stdout)

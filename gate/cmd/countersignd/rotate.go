@@ -29,6 +29,9 @@ that the old key signed stay valid until they expire.`,
 		if err != nil {
 			return err
 		}
+		if err := a.checkOwner(); err != nil {
+			return err
+		}
 		site := c.Sites[0]
 		if origin != "" {
 			o, err := challenge.ParseOrigin(origin)
