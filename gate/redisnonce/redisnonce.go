@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,17 +25,17 @@ const (
 	slack = 3 * time.Second
 
 	timeout = 2 * time.Second
-
-	// policyLife is the time after which the eviction policy is looked up again.
-	policyLife = 5 * time.Second
 )
 
 // take accepts a request once. The epoch belongs to one run of the server: after a
 // restart, a failover or a flush the memory may lack requests, also if it was loaded
-// from a disk, so a new epoch begins in the same step.
+// from a disk, so a new epoch begins in the same step. A server that evicts keys could
+// forget a request, so it accepts none.
 //
 // KEYS: the request, the epoch. ARGV: ts, the seconds to keep, now, the slack.
 var take = redis.NewScript(`
+local policy = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)')
+if policy ~= 'noeviction' then return 'policy ' .. tostring(policy) end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local known, epoch = string.match(redis.call('GET', KEYS[2]) or '', '^(%x+) (%d+)$')
 if known ~= run then
@@ -54,9 +53,6 @@ return 'used'
 type Store struct {
 	client *redis.Client
 	keep   time.Duration
-
-	mu      sync.Mutex
-	checked time.Time // when the policy was good
 }
 
 var _ interface {
@@ -81,7 +77,8 @@ func Open(url, passwordPath string, past, future time.Duration) (*Store, error) 
 		password := strings.TrimRight(string(data), "\r\n")
 		o.CredentialsProvider = func() (string, string) { return o.Username, password }
 	}
-	o.MaxRetries = -1 // a lost reply must not make the request a used one
+	o.MaxRetries = -1   // a lost reply must not make the request a used one
+	o.DialerRetries = 1 // the client of the gate asks again
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
 	o.ContextTimeoutEnabled = true
 	return &Store{client: redis.NewClient(o), keep: past + future + nonce.Margin}, nil
@@ -92,9 +89,6 @@ func (s *Store) Close() error { return s.client.Close() }
 
 // Take implements [nonce.Store].
 func (s *Store) Take(ctx context.Context, key nonce.Key, ts time.Time) error {
-	if err := s.checkPolicy(ctx); err != nil {
-		return err
-	}
 	switch answer, err := s.run(ctx, prefix+hex.EncodeToString(key[:]), ts); {
 	case err != nil:
 		return err
@@ -113,41 +107,14 @@ func (s *Store) run(ctx context.Context, key string, ts time.Time) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", nonce.ErrUnavailable, printable.Text(err.Error()))
 	}
+	if policy, ok := strings.CutPrefix(answer, "policy "); ok {
+		return "", fmt.Errorf("%w: Redis has the maxmemory-policy %s, and noeviction is needed", nonce.ErrUnavailable, printable.Text(policy))
+	}
 	return answer, nil
 }
 
 // Ready implements [nonce.Store]. It also begins the epoch of a new server.
 func (s *Store) Ready(ctx context.Context) error {
-	s.mu.Lock()
-	s.checked = time.Time{}
-	s.mu.Unlock()
-	if err := s.checkPolicy(ctx); err != nil {
-		return err
-	}
 	_, err := s.run(ctx, "", time.Time{})
 	return err
-}
-
-// checkPolicy wants a server that evicts no keys: an evicted request could be used
-// again.
-func (s *Store) checkPolicy(ctx context.Context) error {
-	s.mu.Lock()
-	fresh := time.Since(s.checked) < policyLife
-	s.mu.Unlock()
-	if fresh {
-		return nil
-	}
-	info, err := s.client.Info(ctx, "memory").Result()
-	if err != nil {
-		return fmt.Errorf("%w: %s", nonce.ErrUnavailable, printable.Text(err.Error()))
-	}
-	for line := range strings.Lines(info) {
-		if policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:"); ok && policy != "noeviction" {
-			return fmt.Errorf("%w: Redis has the maxmemory-policy %s, and noeviction is needed", nonce.ErrUnavailable, printable.Text(policy))
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.checked = time.Now()
-	return nil
 }

@@ -4,71 +4,22 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/gate/internal/redistest"
 	"github.com/countersign/countersign/gate/nonce"
 )
 
-// A server is a real redis-server.
-type server struct {
-	t    *testing.T
-	port string
-	dir  string
-	cmd  *exec.Cmd
-}
-
-func newServer(t *testing.T, args ...string) *server {
+func open(t *testing.T, s *redistest.Server) *Store {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is missing (Debian: redis-server)")
-		}
-		t.Skip("redis-server is missing (Debian: redis-server)")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	s := &server{t: t, port: port, dir: t.TempDir()}
-	s.start(args...)
-	t.Cleanup(s.stop)
-	return s
-}
-
-func (s *server) start(args ...string) {
-	s.t.Helper()
-	s.cmd = exec.Command("redis-server", append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", filepath.Join(s.dir, "log")}, args...)...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	for range 500 {
-		if conn, err := net.Dial("tcp", "127.0.0.1:"+s.port); err == nil {
-			conn.Close()
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.t.Fatal("redis-server does not start")
-}
-
-func (s *server) stop() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
-func (s *server) open(t *testing.T) *Store {
-	t.Helper()
-	store, err := Open("redis://127.0.0.1:"+s.port+"/0", "", time.Minute, 30*time.Second)
+	store, err := Open(s.URL, "", time.Minute, 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +35,9 @@ func keyOf(n int) nonce.Key {
 func later() time.Time { return time.Now().Add(time.Hour) }
 
 func TestRule11_TwoReplicasTakeOnce(t *testing.T) {
-	s := newServer(t)
-	one, two := s.open(t), s.open(t)
+	t.Parallel()
+	s := redistest.New(t)
+	one, two := open(t, s), open(t, s)
 	if err := errors.Join(one.Ready(t.Context()), two.Ready(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +65,9 @@ func TestRule11_TwoReplicasTakeOnce(t *testing.T) {
 }
 
 func TestRule11_KeptForTheWindows(t *testing.T) {
-	s := newServer(t)
-	store := s.open(t)
+	t.Parallel()
+	s := redistest.New(t)
+	store := open(t, s)
 	if err := store.Take(t.Context(), keyOf(1), later()); err != nil {
 		t.Fatal(err)
 	}
@@ -137,24 +90,25 @@ func hexOf(k nonce.Key) string {
 // However the memory is lost, a request that was accepted before is refused, and a
 // later one is accepted.
 func TestRule12_LostMemory(t *testing.T) {
-	for name, lose := range map[string]func(*testing.T, *server, *Store){
-		"restart": func(_ *testing.T, s *server, _ *Store) { s.stop(); s.start() },
-		"flush": func(t *testing.T, _ *server, store *Store) {
+	for name, lose := range map[string]func(*testing.T, *redistest.Server, *Store){
+		"restart": func(_ *testing.T, s *redistest.Server, _ *Store) { s.Stop(); s.Start() },
+		"flush": func(t *testing.T, _ *redistest.Server, store *Store) {
 			if err := store.client.FlushAll(t.Context()).Err(); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"restart with an old snapshot": func(t *testing.T, s *server, store *Store) {
-			s.stop()
-			s.start()
+		"restart with an old snapshot": func(t *testing.T, s *redistest.Server, store *Store) {
+			s.Stop()
+			s.Start()
 			if n, err := store.client.Exists(t.Context(), prefix+"epoch").Result(); err != nil || n != 1 {
 				t.Fatalf("the snapshot has no epoch: %v", err)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t)
-			store := s.open(t)
+			t.Parallel()
+			s := redistest.New(t)
+			store := open(t, s)
 			if err := store.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -163,11 +117,11 @@ func TestRule12_LostMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(slack + time.Second) // the first epoch
-			ts := time.Now()
+			ts := epoch(t, store) // the first that is accepted
 			if err := store.Take(t.Context(), keyOf(1), ts); err != nil {
 				t.Fatal(err)
 			}
+			nextSecond(t, store)
 			lose(t, s, store)
 			if err := store.Take(t.Context(), keyOf(1), ts); !errors.Is(err, nonce.ErrEpoch) {
 				t.Errorf("a used request: %v", err)
@@ -182,13 +136,47 @@ func TestRule12_LostMemory(t *testing.T) {
 	}
 }
 
+// epoch returns the epoch of the server.
+func epoch(t *testing.T, s *Store) time.Time {
+	t.Helper()
+	value, err := s.client.Get(t.Context(), prefix+"epoch").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(value, " ")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(seconds, 0)
+}
+
+// nextSecond waits until the clock of the server has a new second. A request that a gate
+// accepted is older than that: its ts was not ahead of the clock, and not before the
+// epoch, which began some seconds after the server.
+func nextSecond(t *testing.T, s *Store) {
+	t.Helper()
+	for start := second(t, s); second(t, s) == start; {
+	}
+}
+
+func second(t *testing.T, s *Store) int64 {
+	t.Helper()
+	now, err := s.client.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now.Unix()
+}
+
 func TestRule12_RedisIsDown(t *testing.T) {
-	s := newServer(t)
-	store := s.open(t)
+	t.Parallel()
+	s := redistest.New(t)
+	store := open(t, s)
 	if err := store.Take(t.Context(), keyOf(1), later()); err != nil {
 		t.Fatal(err)
 	}
-	s.stop()
+	s.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := store.Take(ctx, keyOf(2), later()); !errors.Is(err, nonce.ErrUnavailable) {
@@ -197,27 +185,45 @@ func TestRule12_RedisIsDown(t *testing.T) {
 	if err := store.Ready(ctx); !errors.Is(err, nonce.ErrUnavailable) {
 		t.Errorf("Ready: %v", err)
 	}
-	s.start()
+	s.Start()
 	if err := store.Ready(ctx); err != nil {
 		t.Errorf("Ready after the start: %v", err)
 	}
 }
 
 func TestRule12_Eviction(t *testing.T) {
-	s := newServer(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	store := s.open(t)
-	if err := store.Ready(t.Context()); !errors.Is(err, nonce.ErrUnavailable) || !strings.Contains(err.Error(), "noeviction") {
-		t.Errorf("Ready: %v", err)
+	t.Parallel()
+	s := redistest.New(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	store := open(t, s)
+	wantPolicy := func(policy string) {
+		t.Helper()
+		if err := store.Ready(t.Context()); !errors.Is(err, nonce.ErrUnavailable) || !strings.Contains(err.Error(), "maxmemory-policy "+policy+", and noeviction") {
+			t.Errorf("Ready: %v", err)
+		}
+		if err := store.Take(t.Context(), keyOf(1), later()); !errors.Is(err, nonce.ErrUnavailable) {
+			t.Errorf("Take: %v", err)
+		}
 	}
-	if err := store.Take(t.Context(), keyOf(1), later()); !errors.Is(err, nonce.ErrUnavailable) {
-		t.Errorf("Take: %v", err)
+	wantPolicy("allkeys-lru")
+	set := func(policy string) {
+		t.Helper()
+		if err := store.client.ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	set("noeviction")
+	if err := store.Take(t.Context(), keyOf(2), later()); err != nil {
+		t.Error(err)
+	}
+	set("volatile-ttl") // acts at once, although the policy was right a moment ago
+	wantPolicy("volatile-ttl")
 }
 
 // A full server forgets nothing and takes nothing.
 func TestRule11_FullRedis(t *testing.T) {
-	s := newServer(t, "--maxmemory-policy", "noeviction")
-	store := s.open(t)
+	t.Parallel()
+	s := redistest.New(t, "--maxmemory-policy", "noeviction")
+	store := open(t, s)
 	if err := store.Take(t.Context(), keyOf(1), later()); err != nil {
 		t.Fatal(err)
 	}
@@ -230,12 +236,13 @@ func TestRule11_FullRedis(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	s := newServer(t, "--requirepass", "secret word")
+	t.Parallel()
+	s := redistest.New(t, "--requirepass", "secret word")
 	path := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(path, []byte("secret word\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := Open("redis://127.0.0.1:"+s.port, path, time.Minute, time.Minute)
+	store, err := Open(s.URL, path, time.Minute, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +250,7 @@ func TestPassword(t *testing.T) {
 	if err := store.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := s.open(t).Ready(t.Context()); !errors.Is(err, nonce.ErrUnavailable) || strings.Contains(err.Error(), "secret word") {
+	if err := open(t, s).Ready(t.Context()); !errors.Is(err, nonce.ErrUnavailable) || strings.Contains(err.Error(), "secret word") {
 		t.Errorf("without the password: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 
 	"github.com/countersign/countersign/backends"
@@ -37,6 +38,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	logging.Disable()            // of package redis: the gate itself logs that Redis does not answer
 	a := &app{stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

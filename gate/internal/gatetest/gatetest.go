@@ -56,7 +56,8 @@ type Options struct {
 	// Change changes the text of the configuration.
 	Change func(text string) string
 
-	// Nonces is the store of used requests; nil means one whose epoch is long ago.
+	// Nonces is the store of used requests; nil means that of the configuration if it
+	// names one, and else one whose epoch is long ago.
 	Nonces nonce.Store
 }
 
@@ -118,7 +119,7 @@ func Start(t testing.TB, o Options) *Gate {
 	g.init(o, l.Addr().String(), upstream.URL, ollama)
 	log := slog.New(slog.NewTextHandler(g.Messages, nil))
 	nonces := o.Nonces
-	if nonces == nil {
+	if nonces == nil && g.Config.Replay.Redis == "" {
 		nonces = &anyTime{nonce.NewMemory(time.Hour, time.Hour)}
 	}
 	if g.Gate, err = gate.New(g.Config, gate.Options{Keys: backends.New(), Log: log, Decisions: g.decisions, Nonces: nonces}); err != nil {
