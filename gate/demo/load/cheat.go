@@ -66,13 +66,10 @@ func replay(ctx context.Context, l *load) error {
 	return err
 }
 
-// cheat sends the n-th dishonest request.
-func (l *load) cheat(ctx context.Context, n int) {
-	if i := l.gone.nth(n / 2 / len(kinds)); n%2 == 0 && i != nil {
-		k := kinds[n/2%len(kinds)]
+// tryRemoved sends the n-th request with a key that was removed, if there is one.
+func (l *load) tryRemoved(ctx context.Context, n int) {
+	if i := l.gone.nth(n / len(kinds)); i != nil {
+		k := kinds[n%len(kinds)]
 		l.tally.tried(k.name+", removed key", k.send(ctx, l, i))
-		return
 	}
-	c := cheats[n/2%len(cheats)]
-	l.tally.tried(c.name, c.send(ctx, l))
 }

@@ -180,7 +180,10 @@ func (l *load) run(ctx context.Context) error {
 			tasks.Go(func() { l.each(until, func(int) { l.send(whole, u, k) }) })
 		}
 	}
-	tasks.Go(func() { l.each(until, func(n int) { l.cheat(whole, n) }) })
+	for _, c := range cheats {
+		tasks.Go(func() { l.each(until, func(int) { l.tally.tried(c.name, c.send(whole, l)) }) })
+	}
+	tasks.Go(func() { l.each(until, func(n int) { l.tryRemoved(whole, n) }) })
 	failed := make(chan error, len(changes))
 	for _, change := range changes {
 		tasks.Go(func() {
@@ -202,16 +205,16 @@ func (l *load) run(ctx context.Context) error {
 	return errors.Join(append(all, ctx.Err())...)
 }
 
-// each calls do at the rate of the options until ctx ends.
+// each calls do once, and then at the rate of the options until ctx ends.
 func (l *load) each(ctx context.Context, do func(n int)) {
 	ticker := time.NewTicker(time.Second / time.Duration(l.options.rate))
 	defer ticker.Stop()
 	for n := 0; ; n++ {
+		do(n)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			do(n)
 		}
 	}
 }
