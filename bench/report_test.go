@@ -32,6 +32,7 @@ type summary struct {
 	Together, Command, SignFile              table
 	Stores                                   storeTables
 	Delays                                   table
+	Gate                                     gateTables
 	Patience                                 string
 	OverRaw, OllamaOverOurs                  string
 	FastestLibrary, OllamaParsers            string
@@ -52,6 +53,7 @@ func TestReport(t *testing.T) {
 	_, s := open(t, challengetest.Config{})
 	r.Together, r.Command, r.SignFile = togetherTable(t), commandTable(t, tokenPrograms(t, resource(s))), commandTable(t, signPrograms(t))
 	r.Stores, r.Delays, r.Patience = measureStores(t), delayTable(t), patience.String()
+	r.Gate = measureGate(t)
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
 	r.Mirror = mirrorTable(t)
 
@@ -66,8 +68,11 @@ func TestReport(t *testing.T) {
 
 // TestPage fills the page with results of which each is empty.
 func TestPage(t *testing.T) {
-	if text := (summary{}).page(t); !strings.Contains(text, "## Stores") {
-		t.Errorf("no section with the stores:\n%s", text)
+	text := (summary{}).page(t)
+	for _, section := range []string{"## Stores", "## The gate"} {
+		if !strings.Contains(text, section) {
+			t.Errorf("no section %q:\n%s", section, text)
+		}
 	}
 }
 

@@ -154,7 +154,11 @@ func (h *Handler) siteOf(host string) (site challenge.Origin, origin string, ok 
 		return challenge.Origin{}, "", false
 	}
 	for site := range h.Sites {
-		origin := site.URL().Scheme + "://" + host
+		u := site.URL()
+		origin := u.Scheme + "://" + host
+		if host == u.Host {
+			return site, origin, true
+		}
 		if o, err := challenge.ParseOrigin(origin); err == nil && o == site {
 			return site, origin, true
 		}

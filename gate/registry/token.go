@@ -241,10 +241,13 @@ func issue(c *site.Call, w http.ResponseWriter, r *http.Request, name string, ke
 	}
 	c.Grant(http.StatusOK)
 	issued, expires := made.Issued.Time(), made.Expires.Time()
-	reply.JSON(w, http.StatusOK, map[string]any{
-		"token":        raw,
-		"access_token": raw,
-		"expires_in":   int(expires.Sub(issued).Seconds()),
-		"issued_at":    issued.UTC().Format(time.RFC3339),
-	})
+	reply.JSON(w, http.StatusOK, tokenReply{raw, raw, int(expires.Sub(issued).Seconds()), issued.UTC().Format(time.RFC3339)})
+}
+
+// A tokenReply is the reply of distribution's docs/content/spec/auth/token.md.
+type tokenReply struct {
+	Token       string `json:"token"`
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int    `json:"expires_in"`
+	IssuedAt    string `json:"issued_at"`
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -92,6 +93,14 @@ func (i *Issuer) Sign(ctx context.Context, claims Claims, now time.Time, lifetim
 	if err != nil {
 		return "", nil, err
 	}
-	token, err := jwt.Signed(s).Claims(claims).Serialize()
+	payload, err := json.Marshal(claims) // package jwt would parse it and marshal it once more
+	if err != nil {
+		return "", nil, err
+	}
+	signed, err := s.Sign(payload)
+	if err != nil {
+		return "", nil, err
+	}
+	token, err := signed.CompactSerialize()
 	return token, &claims, err
 }

@@ -40,8 +40,12 @@ func Lines(s string) string {
 }
 
 // JSON returns a JSON text in which the characters that Text escapes are escaped
-// in JSON's notation. It means the same to programs and is safe on a terminal.
+// in JSON's notation. It means the same to programs and is safe on a terminal. The result
+// may share the memory of text.
 func JSON(text []byte) []byte {
+	if isPlain(text) {
+		return text
+	}
 	var b []byte
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
@@ -57,8 +61,21 @@ func JSON(text []byte) []byte {
 	return b
 }
 
+// isPlain reports whether s has printable ASCII characters only.
+func isPlain[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // escape returns s with all characters in their printable form, cut at limit.
 func escape(s string, limit int) string {
+	if len(s) <= limit && isPlain(s) {
+		return s
+	}
 	var b strings.Builder
 	length := 0
 	for len(s) > 0 {
