@@ -133,7 +133,6 @@ func TestCommandContainsNoTestCode(t *testing.T) {
 	if !ok {
 		t.Fatal("the command is in another package now: correct this test")
 	}
-	testCode := regexp.MustCompile(`^(net/http/httptest|testing(/.*)?|.*/signertest)$`)
 	for _, dep := range command.Deps {
 		if testCode.MatchString(dep) {
 			t.Errorf("the command is built from %s", dep)
@@ -141,10 +140,21 @@ func TestCommandContainsNoTestCode(t *testing.T) {
 	}
 }
 
+// testCode is code that only tests use.
+var testCode = regexp.MustCompile(`^(net/http/httptest|testing(/.*)?|.*/(signertest|gatetest))$`)
+
 // list returns the packages that this module is built from on a system.
 func list(t *testing.T, goos string) map[string]pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
+	return listIn(t, ".", goos, module+"/...")
+}
+
+// listIn returns the packages that those of a pattern are built from, in the module of a
+// folder.
+func listIn(t *testing.T, dir, goos, pattern string) map[string]pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", pattern)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {
