@@ -34,6 +34,7 @@ type summary struct {
 	Delays                                   table
 	Gate                                     gateTables
 	Patience                                 string
+	Proxy                                    proxyResult
 	OverRaw, OllamaOverOurs                  string
 	FastestLibrary, OllamaParsers            string
 	OwnAllocs, OwnAdded, OrasAdded, GGCRAdds string
@@ -54,6 +55,7 @@ func TestReport(t *testing.T) {
 	r.Together, r.Command, r.SignFile = togetherTable(t), commandTable(t, tokenPrograms(t, resource(s))), commandTable(t, signPrograms(t))
 	r.Stores, r.Delays, r.Patience = measureStores(t), delayTable(t), patience.String()
 	r.Gate = measureGate(t)
+	r.Proxy = measureProxy(t, bigBlob)
 	r.Flows, r.Policies = flowTable(t), policyTable(t)
 	r.Mirror = mirrorTable(t)
 

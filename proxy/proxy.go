@@ -169,6 +169,7 @@ func (p *Proxy) doSetUp() error {
 		Rewrite:        p.rewriteRequest,
 		Transport:      roundTripper(p.roundTrip),
 		FlushInterval:  -1, // each line of a chat is passed on at once
+		BufferPool:     new(buffers),
 		ModifyResponse: p.rewriteResponse,
 		ErrorHandler:   p.fail,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/countersign/countersign/challenge"
 )
@@ -60,6 +61,23 @@ func (w *responseWriter) WriteHeader(status int) {
 
 // Unwrap is for [http.ResponseController].
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bufferSize is the size of a part of a reply that is passed on at once, in bytes.
+const bufferSize = 128 << 10
+
+// buffers keeps the memory for replies that ended for the next ones.
+type buffers struct{ pool sync.Pool }
+
+// Get implements [httputil.BufferPool].
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put implements [httputil.BufferPool].
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
 // localURL returns a URL of the server as a URL of the proxy, and another URL as it is.
 // Both are compared as parsed origins.

@@ -19,6 +19,8 @@ import (
 const (
 	maxHeader        = 64 << 10 // the limit for the header of a response, in bytes
 	handshakeTimeout = 30 * time.Second
+	idleTimeout      = 90 * time.Second // for a connection that is not used
+	maxIdle          = 64               // connections to one server: a proxy has many requests at once
 )
 
 // New returns a client that follows no redirect. base is nil for [NewTransport].
@@ -40,6 +42,8 @@ func NewTransport() *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    handshakeTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxHeader,
 	}
 }
