@@ -75,7 +75,7 @@ type Proxy struct {
 // Token.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	defer l.Close()
-	if err := p.setUp(); err != nil {
+	if err := p.Check(); err != nil {
 		return err
 	}
 	hosts, err := hostsOf(l.Addr())
@@ -117,7 +117,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 // to upload to a registry, and for each other POST, such as to Ollama's pull, push, create
 // and copy; AllowDelete for each DELETE.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	err := p.setUp()
+	err := p.Check()
 	if err == nil {
 		err = p.admit(r)
 	}
@@ -136,12 +136,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cleanFields(w.Header()) // the trailers
 }
 
-func (p *Proxy) setUp() error {
-	p.once.Do(func() { p.setUpErr = p.doSetUp() })
+// Check returns the error of [Proxy.Serve] for a field that is missing or malformed.
+func (p *Proxy) Check() error {
+	p.once.Do(func() { p.setUpErr = p.setUp() })
 	return p.setUpErr
 }
 
-func (p *Proxy) doSetUp() error {
+func (p *Proxy) setUp() error {
 	if p.Upstream == nil || p.Client == nil {
 		return errors.New("proxy.Proxy: the fields Upstream and Client must be set")
 	}

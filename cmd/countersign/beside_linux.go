@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// endWithParent makes the system send SIGTERM to the process of cmd if this process ends
-// without doing it, because it was killed.
-func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
+// endWithParent makes the system kill the process of cmd if this process ends without doing
+// it, because it was killed. SIGTERM would not do: a shell with a terminal ignores it.
+func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -118,11 +120,13 @@ func (a *app) newProxy(f proxyFlags) (*proxy.Proxy, error) {
 			return nil, usageError{errors.New("--allow: want push, delete or push,delete")}
 		}
 	}
+	if p.Client, err = a.client(); err != nil {
+		return nil, err
+	}
 	if p.Token, err = f.token(); err != nil {
 		return nil, err
 	}
-	p.Client, err = a.client()
-	return p, err
+	return p, p.Check()
 }
 
 // listen returns the listener and its address for clients.
@@ -163,14 +167,25 @@ func (f proxyFlags) token() (string, error) {
 }
 
 func readTokenFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	if err := access.CheckWriters("token file", path); err != nil { // another user may know the token
 		return "", err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", printable.Error(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", printable.Error(err)
 	}
 	if err := access.CheckReaders("token file", path, info); err != nil {
 		return "", err
 	}
-	data, err := os.ReadFile(path)
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0 {
+		return "", fmt.Errorf("%w: each user can read the token file %s", signer.ErrInsecure, printable.Text(path))
+	}
+	data, err := io.ReadAll(file)
 	token := strings.TrimSpace(string(data))
 	if err == nil && token == "" {
 		return "", fmt.Errorf("token file %s is empty: remove it, and a new one gets a random token", printable.Text(path))

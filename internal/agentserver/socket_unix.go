@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -55,7 +56,41 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	}
 	defer syscall.Umask(syscall.Umask(0o177)) // no moment in which others could connect
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	return l, printable.Error(err)
+	if err != nil {
+		return nil, printable.Error(err)
+	}
+	return newSocket(l, path)
+}
+
+// A socket is a listener that removes its file when it is closed, and not the file with
+// which another process has replaced it.
+type socket struct {
+	*net.UnixListener
+	path   string
+	file   fs.FileInfo
+	remove sync.Once
+}
+
+func newSocket(l net.Listener, path string) (net.Listener, error) {
+	s := &socket{UnixListener: l.(*net.UnixListener), path: path}
+	var err error
+	if s.file, err = os.Lstat(path); err != nil {
+		l.Close()
+		return nil, printable.Error(err)
+	}
+	s.SetUnlinkOnClose(false)
+	return s, nil
+}
+
+// Close implements [net.Listener]. It removes the file first: the system may give the
+// number of the file, by which it is known, to another one after the socket is closed.
+func (s *socket) Close() error {
+	s.remove.Do(func() {
+		if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.file, now) {
+			_ = os.Remove(s.path)
+		}
+	})
+	return s.UnixListener.Close()
 }
 
 // lockFolder lets one agent at a time look for the socket of another one and replace it.

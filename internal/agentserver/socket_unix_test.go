@@ -81,6 +81,30 @@ func TestListenModes(t *testing.T) {
 	}
 }
 
+// TestListenLeavesOtherSocket replaces the socket while it is used. The first listener must
+// not remove the socket of the second one.
+func TestListenLeavesOtherSocket(t *testing.T) {
+	path := filepath.Join(socketFolder(t), "s")
+	first, err := Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the second socket is gone: %v", err)
+	}
+	conn.Close()
+}
+
 // modeOfNewFile returns the mode of a file that another process makes.
 func modeOfNewFile(t *testing.T) fs.FileMode {
 	t.Helper()
