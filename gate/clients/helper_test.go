@@ -16,7 +16,7 @@ import (
 // TestHelper lets clients log in to a gate with secrets of docker-credential-countersign,
 // signed by keys in gnome-keyring.
 func TestHelper(t *testing.T) {
-	g, m := startGate(t, gatetest.Options{Grants: allGrants}), newMachine(t)
+	g, m := startGate(t, gatetest.Options{Grants: allGrants, Blobs: "*"}), newMachine(t)
 	m.enrol(g)
 	host := strings.TrimPrefix(g.URL, "http://")
 	m.write("config.toml", fmt.Sprintf("[registry.%q]\nhelper = [\"pull\", \"push\", \"delete\"]\n", host))
@@ -48,7 +48,7 @@ func TestHelper(t *testing.T) {
 // TestKeychain lets go-containerregistry find the helper as its users do, in DOCKER_CONFIG
 // and PATH, and the client package of docker-credential-helpers too.
 func TestKeychain(t *testing.T) {
-	g, m := startGate(t, gatetest.Options{Grants: allGrants}), newMachine(t)
+	g, m := startGate(t, gatetest.Options{Grants: allGrants, Blobs: "*"}), newMachine(t)
 	m.enrol(g)
 	host := strings.TrimPrefix(g.URL, "http://")
 	m.write("config.toml", fmt.Sprintf("[registry.%q]\nhelper = [\"pull\", \"push\", \"delete\"]\n", host))

@@ -1,19 +1,22 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/countersign/countersign/gate/internal/gatetest"
-	"github.com/countersign/countersign/internal/leftovers"
 )
 
 // A relay passes connections on to an address, and can kill them.
@@ -71,14 +74,22 @@ func (r *relay) kill() {
 }
 
 // size is the size of a blob that does not fit into the buffers on its way.
-const size = 64 << 20
+const size = 24 << 20
 
 // TestKilled kills a client, the connection to the server and the proxy in the middle of
 // a push and of a pull. The proxy closes what it opened, and serves on; in the gate, no
 // request is left.
 func TestKilled(t *testing.T) {
 	r := newRelay(t)
-	g, m := startGate(t, gatetest.Options{Grants: allGrants, Origin: "http://" + r.Addr().String()}), newMachine(t)
+	var running atomic.Int64 // requests in the registry
+	count := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			running.Add(1)
+			defer running.Add(-1)
+			next.ServeHTTP(w, r)
+		})
+	}
+	g, m := startGate(t, gatetest.Options{Grants: allGrants, Origin: "http://" + r.Addr().String()}, count), newMachine(t)
 	m.enrol(g)
 	go r.serve(strings.TrimPrefix(g.URL, "http://"))
 	digest := strings.TrimSpace(m.want("", "bash", "-c", fmt.Sprintf(`set -eu
@@ -92,56 +103,89 @@ func TestKilled(t *testing.T) {
 		t.Run(who, func(t *testing.T) {
 			m := m.with(t)
 			p := m.startProxy(g, "--allow", "push")
-			at := "http://" + p.host + "/v2/users/alice/a/"
-			m.want("", "curl", "-sSfI", at+"blobs/"+digest)
-			before, files := leftovers.Now(), p.openFiles(t)
-
-			pull := m.command("curl", "-sS", at+"blobs/"+digest)
-			output, err := pull.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
+			at := "http://" + p.host + "/v2/users/alice/a/blobs/"
+			m.want("", "curl", "-sSfI", at+digest)
+			files := p.openFiles(t)
+			for range killings {
+				transfer := beginTransfer(m, at, digest)
+				switch who {
+				case "client":
+					transfer.kill()
+				case "connection":
+					r.kill()
+				case "proxy":
+					_ = p.end(os.Kill)
+				}
+				transfer.end()
+				await(t, "no request in the registry", func() bool { return running.Load() == 0 })
+				if who == "proxy" {
+					return
+				}
 			}
-			begin(t, pull)
-			if _, err := io.ReadFull(output, make([]byte, 1000)); err != nil {
-				t.Fatal(err)
-			}
-			to := m.want("", "bash", "-c", "curl -sSf -X POST -D - -o /dev/null "+at+`blobs/uploads/ | tr -d "\r" | sed -n "s/^[Ll]ocation: //p"`)
-			push := m.command("curl", "-sS", "-X", "PATCH", "-T", "-", strings.TrimSpace(to))
-			input, err := push.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			begin(t, push)
-			if _, err := input.Write(make([]byte, 10_000_000)); err != nil { // it is under way when most of it is read
-				t.Fatal(err)
-			}
-
-			switch who {
-			case "client":
-				pull.Process.Kill()
-				push.Process.Kill()
-			case "connection":
-				r.kill()
-			case "proxy":
-				_ = p.end(os.Kill)
-			}
-			output.Close()
-			input.Close()
-			if pull.Wait() == nil {
-				t.Error("the pull succeeded")
-			}
-			if err := push.Wait(); err == nil && who != "connection" { // curl shows the 502 of the proxy
-				t.Error("the push succeeded")
-			}
-			if who == "proxy" {
-				before.Check(t)
-				return
-			}
-			p.awaitFiles(t, files)
-			m.want("", "curl", "-sSfI", at+"blobs/"+digest)
-			_ = p.end(os.Kill)
-			before.Check(t)
+			await(t, "as many open files as before", func() bool { return p.openFiles(t) <= files+idle })
+			m.want("", "curl", "-sSfI", at+digest)
 		})
+	}
+}
+
+const (
+	killings = 4 // of a push and a pull each
+	idle     = 2 // connections that the proxy may keep for later requests
+)
+
+// A transfer is a pull and a push that are under way.
+type transfer struct {
+	t          *testing.T
+	pull, push *exec.Cmd
+	output     io.ReadCloser
+	input      io.WriteCloser
+}
+
+// beginTransfer begins to pull and to push. Neither ends, because the test stops to read
+// and to write.
+func beginTransfer(m *machine, at, digest string) *transfer {
+	m.t.Helper()
+	to := m.want("", "bash", "-c", "curl -sSf -X POST -D - -o /dev/null "+at+`uploads/ | tr -d "\r" | sed -n "s/^[Ll]ocation: //p"`)
+	tr := &transfer{t: m.t, pull: m.command("curl", "-sS", at+digest), push: m.command("curl", "-sS", "-X", "PATCH", "-T", "-", strings.TrimSpace(to))}
+	var err, err2 error
+	tr.output, err = tr.pull.StdoutPipe()
+	tr.input, err2 = tr.push.StdinPipe()
+	if err := errors.Join(err, err2, tr.pull.Start(), tr.push.Start()); err != nil {
+		m.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(tr.output, make([]byte, 1000)); err != nil {
+		m.t.Fatal(err)
+	}
+	if _, err := tr.input.Write(make([]byte, 5_000_000)); err != nil { // curl has read most of it then
+		m.t.Fatal(err)
+	}
+	return tr
+}
+
+func (tr *transfer) kill() {
+	_, _ = tr.pull.Process.Kill(), tr.push.Process.Kill()
+}
+
+// end waits for the clients, and wants the pull to fail. After a killed connection, the
+// pushing curl shows the reply of the proxy and succeeds.
+func (tr *transfer) end() {
+	tr.t.Helper()
+	tr.output.Close()
+	tr.input.Close()
+	if err := tr.pull.Wait(); err == nil {
+		tr.t.Error("the pull succeeded")
+	}
+	_ = tr.push.Wait()
+}
+
+// await waits until the state that is wanted is there.
+func await(t *testing.T, want string, isThere func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !isThere(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("want %s", want)
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -153,21 +197,4 @@ func (p runningProxy) openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
-}
-
-// awaitFiles waits until the proxy has closed all files but want.
-func (p runningProxy) awaitFiles(t *testing.T, want int) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); p.openFiles(t) > want; {
-		if time.Now().After(deadline) {
-			t.Fatalf("the proxy has %d open files, before %d", p.openFiles(t), want)
-		}
-	}
-}
-
-func begin(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 }

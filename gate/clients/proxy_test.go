@@ -16,7 +16,7 @@ import (
 // TestProxy lets clients use a registry through "countersign proxy", with keys in
 // gnome-keyring.
 func TestProxy(t *testing.T) {
-	g, m := startGate(t, gatetest.Options{Grants: allGrants}), newMachine(t)
+	g, m := startGate(t, gatetest.Options{Grants: allGrants, Blobs: "*"}), newMachine(t)
 	m.enrol(g)
 	all := m.startProxy(g, "--allow", "push,delete")
 	readOnly := m.startProxy(g)

@@ -36,6 +36,9 @@ import (
 func startGate(t *testing.T, o gatetest.Options, wrap ...func(http.Handler) http.Handler) *gatetest.Gate {
 	t.Helper()
 	var registry atomic.Pointer[http.Handler]
+	o.Change = func(text string) string { // all clients of a test have one address
+		return strings.NewReplacer("per_address = 50", "per_address = 5000", "per_key = 100", "per_key = 5000").Replace(text)
+	}
 	o.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*registry.Load()).ServeHTTP(w, r) })
 	g := gatetest.Start(t, o)
 	ctx, cancel := context.WithCancel(context.Background())

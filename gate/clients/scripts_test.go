@@ -19,13 +19,13 @@ to=$(start $REPOSITORY-stream)
 to=$(curl -sSf -X PATCH -H 'Content-Type: application/octet-stream' -T - -D - -o /dev/null "$to" <blob | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
 curl -sSf -X PUT "$to&digest=$digest"
 for from in $REPOSITORY-whole $REPOSITORY-stream; do
-	curl -sSf -o got $from/blobs/$digest
+	curl -sSfL -o got $from/blobs/$digest
 	cmp blob got
 done
-curl -sSf -r 500-999 -o part $from/blobs/$digest
+curl -sSfL -r 500-999 -o part $from/blobs/$digest
 cmp part <(tail -c +501 blob | head -c 500)
 curl -sSf -X DELETE $from/blobs/$digest
-curl -sS -o /dev/null -w 'deleted: %{http_code}\n' $from/blobs/$digest
+curl -sSL -o /dev/null -w 'deleted: %{http_code}\n' $from/blobs/$digest
 `
 
 // pythonScript pushes and deletes an image with the standard library alone.
@@ -59,7 +59,7 @@ except urllib.error.HTTPError as e:
 
 // TestProxyScripts lets curl and Python use a registry through the proxy.
 func TestProxyScripts(t *testing.T) {
-	g, m := startGate(t, gatetest.Options{Grants: allGrants}), newMachine(t)
+	g, m := startGate(t, gatetest.Options{Grants: allGrants, Blobs: "*"}), newMachine(t)
 	m.enrol(g)
 	for _, tt := range []struct{ program, script string }{{"bash", curlScript}, {"python3", pythonScript}} {
 		t.Run(tt.program, func(t *testing.T) {
