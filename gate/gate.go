@@ -65,6 +65,7 @@ type Gate struct {
 	keys      *authkeys.Store
 	nonces    nonce.Store
 	limits    *site.Limits
+	running   *site.Running
 	transport http.RoundTripper
 	front     *front.Handler
 	tls       *tlsfiles.Certificate // nil without TLS
@@ -102,6 +103,7 @@ func New(c *config.Config, o Options) (*Gate, error) {
 			Addresses: limit.New[netip.Prefix](c.Limits.PerAddress),
 			Keys:      limit.New[pubkey.ID](c.Limits.PerKey),
 		},
+		running:   &site.Running{},
 		transport: forward.NewTransport(),
 		front:     &front.Handler{Sites: map[challenge.Origin]http.Handler{}, TrustedProxies: c.TrustedProxies},
 	}
@@ -151,7 +153,7 @@ func (g *Gate) addSite(c config.Site, o Options) error {
 		Keys:   g.keys,
 		Nonces: g.nonces,
 		Window: verify.Window{Past: g.config.Replay.Past, Future: g.config.Replay.Future},
-		Limits: g.limits,
+		Limits: g.limits, Running: g.running,
 		Record: g.record,
 		Report: func(what string, err error) { g.log.Error(what, "error", err) },
 		Now:    o.Now,
@@ -296,10 +298,14 @@ func (g *Gate) Watch(ctx context.Context, again <-chan os.Signal) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { watch.Run(ctx, forwarded, g.reportFile, g.files...) })
 	defer tasks.Wait()
+	expiry := time.NewTicker(time.Second)
+	defer expiry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-expiry.C:
+			g.running.Check()
 		case s := <-again:
 			if err := g.audit.Reopen(); err != nil {
 				g.log.Error("the audit log cannot be opened again", "error", err)
@@ -313,6 +319,7 @@ func (g *Gate) Watch(ctx context.Context, again <-chan os.Signal) {
 }
 
 func (g *Gate) reportFile(path string, err error) {
+	g.running.Check() // also after an error: an unreadable deny list refuses every key
 	if err != nil {
 		g.log.Error("file not used as it is now", "file", path, "error", err)
 		return

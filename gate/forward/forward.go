@@ -2,6 +2,7 @@
 package forward
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,10 @@ const (
 	UserField = "X-Countersign-User" // the name of the key's owner
 	KeyField  = "X-Countersign-Key"  // the fingerprint of the key
 )
+
+// ErrEnded is in the cause of a request's context after the gate ended the request,
+// because its key was removed.
+var ErrEnded = errors.New("the gate ended this request")
 
 // A Proxy passes requests on to one server and streams in both directions without
 // delay. Its zero value has no server.
@@ -105,15 +110,23 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		reply.Error(w, http.StatusRequestEntityTooLarge, reply.Unsupported, fmt.Sprintf("the request has more than %d bytes", large.Limit))
 		return
 	}
+	if cause := context.Cause(r.Context()); errors.Is(cause, ErrEnded) {
+		p.refuse(w, http.StatusUnauthorized, reply.Unauthorized, cause.Error())
+		return
+	}
 	if p.Failed != nil {
 		p.Failed(r, err)
 	}
 	if r.Context().Err() != nil {
 		return // the client is gone
 	}
+	p.refuse(w, http.StatusBadGateway, reply.Unavailable, "the server behind this gate does not answer")
+}
+
+func (p *Proxy) refuse(w http.ResponseWriter, status int, code, message string) {
 	if p.Silent {
-		w.WriteHeader(http.StatusBadGateway)
+		w.WriteHeader(status)
 		return
 	}
-	reply.Error(w, http.StatusBadGateway, reply.Unavailable, "the server behind this gate does not answer")
+	reply.Error(w, status, code, message)
 }

@@ -75,12 +75,11 @@ func (o *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Note(func(d *audit.Decision) { d.Access = d.Asked })
-	c.Grant(0)
 	w.Header().Del("WWW-Authenticate")
 	if !e.upload {
 		r.Body = http.MaxBytesReader(w, r.Body, o.maxBody)
 	}
-	o.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, user)))
+	c.Pass(o.proxy, w, r.WithContext(context.WithValue(r.Context(), whoKey{}, user)))
 }
 
 // admitForm refuses methods, paths and queries that are not in the table.

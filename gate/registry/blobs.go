@@ -165,10 +165,9 @@ func (r *Registry) BlobHandler() http.Handler {
 		if !ok {
 			return
 		}
-		c.Grant(0)
 		req = req.Clone(req.Context())
 		req.Header.Set("Authorization", "Bearer "+raw)
-		proxy.ServeHTTP(w, req)
+		c.Pass(proxy, w, req)
 	})
 }
 

@@ -80,8 +80,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if where.kind == blobs && req.Method == http.MethodGet && r.blobs != nil && r.redirect(c, w, req, where, claims) {
 		return
 	}
-	c.Grant(0)
-	r.proxy.ServeHTTP(w, req)
+	c.Pass(r.proxy, w, req)
 }
 
 // admitForm refuses methods, paths and queries that are not in the table.

@@ -37,6 +37,9 @@ type Site struct {
 	Window verify.Window // of token requests
 	Limits *Limits
 
+	// Running has the requests of all sites that are passed on now.
+	Running *Running
+
 	// Record gets each decision. It must not block for long.
 	Record func(audit.Decision)
 
@@ -60,7 +63,8 @@ type Call struct {
 	Now     time.Time // when the header of the request arrived
 
 	w        http.ResponseWriter
-	silent   bool // refusals have no body
+	key      ssh.PublicKey // of the client, after Identify; nil for an anonymous client
+	silent   bool          // refusals have no body
 	decision audit.Decision
 }
 
@@ -124,6 +128,7 @@ func (c *Call) identify(entry authkeys.Entry, err error) (string, bool) {
 		c.refuseTooMany("key")
 		return "", false
 	}
+	c.key = entry.Key
 	return entry.Name, true
 }
 

@@ -1,0 +1,164 @@
+package gate_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/gate/internal/gatetest"
+	"github.com/countersign/countersign/gate/setup"
+	"github.com/countersign/countersign/signer"
+)
+
+const runningGrants = `
+[[grant]]
+names = ["*"]
+repositories = ["users/${name}/*"]
+actions = ["pull"]
+endpoints = ["chat"]
+`
+
+const runningBlob = "/v2/users/alice/model/blobs/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// held sends the first line of a reply at once, and then waits for the end of the request.
+func held(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodHead:
+		return
+	case r.URL.Path == "/api/generate":
+	default:
+		io.WriteString(w, "first\n")
+		http.NewResponseController(w).Flush()
+	}
+	<-r.Context().Done()
+}
+
+func startHeld(t *testing.T, change func(string) string) (*gatetest.Gate, signer.Signer) {
+	t.Helper()
+	g := gatetest.Start(t, gatetest.Options{
+		Grants: runningGrants, Blobs: "*", Registry: http.HandlerFunc(held), Ollama: http.HandlerFunc(held), Change: change,
+	})
+	return g, gatetest.NewKey(t)
+}
+
+// begin sends a request of key and returns its reply when the header has come.
+func begin(t *testing.T, g *gatetest.Gate, key signer.Signer, path string) *http.Response {
+	t.Helper()
+	client := &http.Client{Transport: &challenge.Transport{Client: g.Client(key)}}
+	method := http.MethodGet
+	if strings.HasPrefix(path, "/api/") {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, g.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		client = http.DefaultClient
+		if err := challenge.SignRequest(t.Context(), key, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
+// wantFirst wants the first line of a stream.
+func wantFirst(t *testing.T, res *http.Response) *bufio.Reader {
+	t.Helper()
+	body := bufio.NewReader(res.Body)
+	if line, err := body.ReadString('\n'); res.StatusCode != 200 || line != "first\n" || err != nil {
+		t.Fatalf("%s %q %v", res.Status, line, err)
+	}
+	return body
+}
+
+// A stream or a download ends in the middle when its key is removed or denied, and those
+// of other keys go on.
+func TestRule10_RunningRequestsEnd(t *testing.T) {
+	for name, remove := range map[string]func(g *gatetest.Gate, denied string, alice, bob signer.Signer){
+		"removed": func(g *gatetest.Gate, _ string, _, bob signer.Signer) { g.Enrol(map[string]signer.Signer{"bob": bob}) },
+		"denied": func(g *gatetest.Gate, denied string, alice, _ signer.Signer) {
+			write(t, denied, signer.AuthorizedKey(alice.PublicKey()))
+			g.Reload()
+		},
+	} {
+		for _, path := range []string{"/api/chat", runningBlob, "/v2/users/alice/model/manifests/v1"} {
+			t.Run(name+path, func(t *testing.T) {
+				denied := filepath.Join(t.TempDir(), "denied")
+				write(t, denied, "")
+				g, alice := startHeld(t, func(text string) string {
+					return strings.Replace(text, `# denied = "denied_keys"`, "denied = "+strconv.Quote(denied), 1)
+				})
+				bob := gatetest.NewKey(t)
+				g.Enrol(map[string]signer.Signer{"alice": alice, "bob": bob})
+				wantFirst(t, begin(t, g, bob, "/api/chat"))
+				body := wantFirst(t, begin(t, g, alice, path))
+				remove(g, denied, alice, bob)
+				if rest, err := io.ReadAll(body); err == nil || len(rest) > 0 {
+					t.Errorf("the reply ends with %q as if it were whole", rest)
+				}
+				if reason := g.LastReason(); !strings.HasPrefix(reason, "the request was ended: the key is") {
+					t.Errorf("the audit line tells %q", reason)
+				}
+				for _, r := range g.Forwarded() {
+					if r.Header.Get("X-Countersign-User") == "bob" && r.Context().Err() != nil {
+						t.Error("the stream of another key has ended")
+					}
+				}
+			})
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRule10_RequestWithoutAReplyEnds(t *testing.T) {
+	g, alice := startHeld(t, nil)
+	g.Enrol(map[string]signer.Signer{"alice": alice})
+	waiting := make(chan *http.Response)
+	go func() { waiting <- begin(t, g, alice, "/api/generate") }()
+	for len(g.Forwarded()) == 0 {
+	}
+	g.Enrol(nil)
+	res := <-waiting
+	body, err := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), "the gate ended this request: the key is not enrolled") || err != nil {
+		t.Errorf("%s %s %v", res.Status, body, err)
+	}
+}
+
+// A key that expires ends its requests, also if no file changes.
+func TestRule10_RunningRequestEndsWithItsKey(t *testing.T) {
+	g, alice := startHeld(t, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go g.Watch(ctx, make(chan os.Signal))
+	end := time.Now().Add(3 * time.Second).UTC().Format("20060102150405Z")
+	g.Write(setup.AuthorizedFile, `expiry-time="`+end+`" `+signer.AuthorizedKey(alice.PublicKey())+" alice\n")
+	g.Reload()
+	body := wantFirst(t, begin(t, g, alice, "/api/chat"))
+	if _, err := io.ReadAll(body); err == nil {
+		t.Error("the stream ends as if it were whole")
+	}
+	if reason := g.LastReason(); !strings.HasPrefix(reason, "the request was ended: the key has expired") {
+		t.Errorf("the audit line tells %q", reason)
+	}
+}
