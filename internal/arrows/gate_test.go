@@ -16,7 +16,7 @@ var gateOrder = []string{
 	"gate/registry", "gate/ollama", "gate/signin",
 	"gate/setup", "gate/check",
 	"gate",
-	"gate/internal/gatetest", "gate/cmd/countersignd",
+	"gate/internal/redistest", "gate/internal/gatetest", "gate/cmd/countersignd",
 }
 
 // gateImporters has the packages of the gate that may import a package of another module
@@ -30,7 +30,7 @@ var gateImporters = map[string][]string{
 	"github.com/go-jose/go-jose/v4":       {"gate/token"},
 	"github.com/pelletier/go-toml/v2":     {"gate/internal/tomlfile"},
 	"github.com/prometheus/client_golang": {"gate/metrics"},
-	"github.com/redis/go-redis/v9":        {"gate/redisnonce"},
+	"github.com/redis/go-redis/v9":        {"gate/redisnonce", "gate/internal/redistest", "gate/cmd/countersignd"}, // countersignd switches its logging off
 	"github.com/spf13/cobra":              {"gate/cmd/countersignd"},
 	"golang.org/x/time":                   {"gate/limit"},
 }

@@ -89,6 +89,7 @@ func allTargets() []target {
 		{file: "gate/signin/pending.go", alsoTests: []string{"gate/cmd/countersignd"}},
 		{file: "gate/signin/signin.go"},
 		{file: "gate/site/site.go", alsoTests: []string{"gate/registry"}},
+		{file: "gate/site/running.go"},
 		{file: "gate/tlsfiles/tlsfiles.go", alsoTests: []string{"gate"}},
 		{file: "gate/token/certificate.go"},
 		{file: "gate/token/opaque.go"},

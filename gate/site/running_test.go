@@ -1,4 +1,4 @@
-package gate_test
+package site_test
 
 import (
 	"bufio"
