@@ -52,12 +52,14 @@ func startHeld(t *testing.T, change func(string) string) (*gatetest.Gate, signer
 // begin sends a request of key and returns its reply when the header has come.
 func begin(t *testing.T, g *gatetest.Gate, key signer.Signer, path string) *http.Response {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a request that never ends has no reason in the log
+	t.Cleanup(cancel)
 	client := &http.Client{Transport: &challenge.Transport{Client: g.Client(key)}}
 	method := http.MethodGet
 	if strings.HasPrefix(path, "/api/") {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, g.URL+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, g.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
