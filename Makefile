@@ -4,8 +4,10 @@
 
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# -race makes the cipher behind passphrases 25 times slower, and the cipher shares nothing.
+# -race makes the cipher behind passphrases 25 times slower, and the cipher shares nothing. A
+# program with -race sleeps a second before it ends, and tests start thousands of programs.
 RACE        := $(if $(CI)$(shell command -v gcc clang),-race -gcflags=golang.org/x/crypto/blowfish=-race=false)
+export GORACE := atexit_sleep_ms=0
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 20000x
 

@@ -50,7 +50,7 @@ func startChild(t *testing.T, home string) (end func() string) {
 	var out strings.Builder
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = []string{
-		childVariable + "=1", "HOME=" + home, "USERPROFILE=" + home,
+		childVariable + "=1", "HOME=" + home, "USERPROFILE=" + home, "GORACE=" + os.Getenv("GORACE"),
 		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + filepath.Join(home, "no-bus"),
 	}
 	cmd.Stdout, cmd.Stderr = &out, &out

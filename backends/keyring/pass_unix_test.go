@@ -29,6 +29,7 @@ func passStore(t *testing.T, passphrase string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GNUPGHOME=" + dir, "TMPDIR=" + dir,
 		"PASSWORD_STORE_DIR=" + filepath.Join(dir, "store"), "LC_ALL=C.UTF-8",
+		"GORACE=atexit_sleep_ms=0", // or a program with -race takes a second to end
 	}
 	tool := func(args ...string) {
 		t.Helper()

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		play(name)
 		os.Exit(0)
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or a plugin with -race takes a second to end
 	os.Exit(m.Run())
 }
 
@@ -49,7 +50,7 @@ func playing(t *testing.T, name string) plugin.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plugin.Program{Path: path}
+	return plugin.Program{Path: path, Environment: []string{"GORACE"}}
 }
 
 // tempDir returns a folder into which no other user can write: that of t.TempDir is

@@ -64,7 +64,8 @@ func newNamed(t *testing.T, name string) (*plugin.Backend, string) {
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	return &plugin.Backend{Programs: map[string]plugin.Program{name: {Path: path}}}, name + ":key"
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // or a plugin with -race takes a second to end
+	return &plugin.Backend{Programs: map[string]plugin.Program{name: {Path: path, Environment: []string{"GORACE"}}}}, name + ":key"
 }
 
 const (

@@ -28,7 +28,7 @@ func TestRestore(t *testing.T) {
 		{variable + "=unix:path=/run/bus", "disabled:,unix:path=/run/bus,set"},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRestore$")
-		cmd.Env = []string{child + "=1", tt.env}
+		cmd.Env = []string{child + "=1", tt.env, "GORACE=" + os.Getenv("GORACE")}
 		out, err := cmd.Output()
 		if err != nil || strings.TrimSpace(string(out)) != tt.want {
 			t.Errorf("with %s: %s, %v, want %s", tt.env, out, err, tt.want)
