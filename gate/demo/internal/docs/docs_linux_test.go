@@ -3,14 +3,7 @@
 package docs
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +17,7 @@ import (
 
 	"github.com/countersign/countersign/internal/pages"
 	"github.com/countersign/countersign/internal/testprogram"
+	"github.com/countersign/countersign/internal/tlstest"
 )
 
 const checkout = "../../../.."
@@ -162,28 +156,23 @@ func buildPrograms(t *testing.T) string {
 // certificate for hosts, which all are this machine.
 func (m machine) addFiles(t *testing.T, hosts ...string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	authority := tlstest.New(t)
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hosts[0]}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, DNSNames: hosts}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	pair := read(authority.Pair(time.Now().Add(time.Hour), hosts...))
 	addresses := "127.0.0.1 localhost\n"
 	for _, h := range hosts {
 		addresses += "127.0.0.1 " + h + "\n"
 	}
 	for name, data := range map[string][]byte{
-		"authority.pem":   certificate,
-		"etc/ssl/tls.crt": certificate,
-		"etc/ssl/tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		"authority.pem":   read(authority.File()),
+		"etc/ssl/tls.crt": pair,
+		"etc/ssl/tls.key": pair,
 		"etc/hosts":       []byte(addresses),
 	} {
 		path := filepath.Join(m.folder, name)
