@@ -15,9 +15,9 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
-// TestForeignRequests is the list of requests that a page of another site, or a client
+// TestRule18_ForeignRequests is the list of requests that a page of another site, or a client
 // that takes the proxy for another kind of proxy, may send.
-func TestForeignRequests(t *testing.T) {
+func TestRule18_ForeignRequests(t *testing.T) {
 	r, p := startRegistry(t, challengetest.Config{})
 	p.AllowOrigins = []string{"vscode-webview://abc"}
 	f := start(t, p)
@@ -122,8 +122,8 @@ func TestPipelinedRequests(t *testing.T) {
 	}
 }
 
-// TestRawRequests sends requests that net/http's client does not.
-func TestRawRequests(t *testing.T) {
+// TestRule18_RawRequests sends requests that net/http's client does not.
+func TestRule18_RawRequests(t *testing.T) {
 	var paths []string
 	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

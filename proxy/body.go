@@ -87,7 +87,7 @@ func repositoryOf(path string) (string, bool) {
 
 // pathOf returns the path of a request to the server without the path of Upstream.
 func (p *Proxy) pathOf(u *url.URL) string {
-	return "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, strings.TrimSuffix(p.Upstream.Path, "/")), "/")
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, p.Upstream.Path), "/")
 }
 
 // A clientBody ends its request if the client's body is malformed or ends early.

@@ -1,19 +1,23 @@
 package proxy_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
+	"github.com/countersign/countersign/proxy"
 )
 
 func TestUpload(t *testing.T) {
@@ -81,5 +85,48 @@ func TestLongRequestToAPI(t *testing.T) {
 	}
 	if len(got) != 2 || got[0] != size || got[1] != size {
 		t.Errorf("the server read %v bytes, want %d twice", got, size)
+	}
+}
+
+// TestBodyThatIsKept wants the longest body that is kept to be sent at once, and a longer
+// one to wait until the server agrees to read it.
+func TestBodyThatIsKept(t *testing.T) {
+	expects := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		expects <- req.Header.Get("Expect")
+		io.Copy(io.Discard, req.Body)
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	for size, want := range map[int]string{256 << 10: "", 256<<10 + 1: "100-continue"} {
+		f.want("POST", "/api/chat", bytes.NewReader(make([]byte, size)), nil, 200, "")
+		if got := <-expects; got != want {
+			t.Errorf("%d bytes: Expect: %q, want %q", size, got, want)
+		}
+	}
+}
+
+// TestCutBody wants a request whose body ends early to reach no server.
+func TestCutBody(t *testing.T) {
+	var reached atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	auth := ""
+	if !proxy.KnowsUsers {
+		auth = "Authorization: Basic OnRlc3Q=\r\n"
+	}
+	fmt.Fprintf(conn, "POST /api/chat HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 10\r\n\r\nhalf.", strings.TrimPrefix(f.url, "http://"), auth)
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode < 400 || reached.Load() != 0 {
+		t.Errorf("%v, %v; the server got %d requests", resp, err, reached.Load())
 	}
 }

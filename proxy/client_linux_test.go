@@ -14,8 +14,8 @@ import (
 	"github.com/countersign/countersign/internal/otheruser"
 )
 
-// TestOtherUsers lets another user of the machine try the port and the socket.
-func TestOtherUsers(t *testing.T) {
+// TestRule18_OtherUsers lets another user of the machine try the port and the socket.
+func TestRule18_OtherUsers(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start a program as another user")
 	}

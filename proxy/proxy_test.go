@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,6 +35,34 @@ func TestSign(t *testing.T) {
 	f.want("POST", "/api/me", strings.NewReader("{}"), nil, 200, `"SHA256:`)
 	if got := f.log.String(); !strings.Contains(got, "purpose=ollama.api method=POST path=/api/me") {
 		t.Errorf("the log does not tell the signature: %s", got)
+	}
+}
+
+// TestAPIWithoutSign wants no signature where only tokens are allowed, because a signature
+// of Ollama's API names no server.
+func TestAPIWithoutSign(t *testing.T) {
+	sent := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		sent <- req.Header.Get("Authorization") + req.URL.RawQuery
+	}))
+	defer server.Close()
+	f := start(t, proxyTo(t, server.URL))
+	f.want("GET", "/api/tags", nil, nil, 200, "")
+	if got := <-sent; got != "" {
+		t.Errorf("the server got %q", got)
+	}
+	if log := f.log.String(); strings.Contains(log, "signed") {
+		t.Errorf("the log tells of a signature: %s", log)
+	}
+}
+
+// TestLongUserAgent wants the log to have the start of a long name of a client only.
+func TestLongUserAgent(t *testing.T) {
+	_, p := startRegistry(t, challengetest.Config{})
+	f := start(t, p)
+	f.want("DELETE", "/v2/library/x/manifests/y", nil, func(req *http.Request) { req.Header.Set("User-Agent", strings.Repeat("x", 5000)) }, 403, "")
+	if log := f.log.String(); !strings.Contains(log, strings.Repeat("x", 100)) || strings.Contains(log, strings.Repeat("x", 101)) {
+		t.Errorf("the log has %d bytes", len(log))
 	}
 }
 

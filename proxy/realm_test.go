@@ -11,9 +11,9 @@ import (
 	"github.com/countersign/countersign/challenge/challengetest"
 )
 
-// TestTokenEndpoint wants no token in a reply, whether the proxy knows the realm already
+// TestRule18_TokenEndpoint wants no token in a reply, whether the proxy knows the realm already
 // or learns it from this very request.
-func TestTokenEndpoint(t *testing.T) {
+func TestRule18_TokenEndpoint(t *testing.T) {
 	r, p := startRegistry(t, challengetest.Config{})
 	digests := r.AddImage("library/demo", "latest", []byte("a layer"))
 	f := start(t, p)

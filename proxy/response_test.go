@@ -17,9 +17,9 @@ import (
 	"github.com/countersign/countersign/proxy"
 )
 
-// TestRequestIsClean wants the client's login and site to stay on this machine, and the
+// TestRule18_RequestIsClean wants the client's login and site to stay on this machine, and the
 // server's login to stay there.
-func TestRequestIsClean(t *testing.T) {
+func TestRule18_RequestIsClean(t *testing.T) {
 	var seen http.Header
 	var host string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,7 @@ func TestRequestIsClean(t *testing.T) {
 	defer server.Close()
 	f := start(t, proxyTo(t, server.URL))
 	resp := f.want("GET", "/api/tags", nil, func(req *http.Request) {
-		for _, name := range []string{"Cookie", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Proxy-Authorization", "Referer", "X_Forwarded_User", "X-HTTP-Method-Override"} {
+		for _, name := range []string{"Cookie", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Proxy-Authorization", "Referer", "X_Forwarded_User", "X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "Access-Control-Request-Headers"} {
 			req.Header.Set(name, "foreign")
 		}
 		req.Header.Set("Origin", f.url)
@@ -120,8 +120,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestLinks wants clients to stay on the proxy, and to leave it for other servers.
-func TestLinks(t *testing.T) {
+// TestRule18_Links wants clients to stay on the proxy, and to leave it for other servers.
+func TestRule18_Links(t *testing.T) {
 	server := httptest.NewServer(nil)
 	defer server.Close()
 	other := "http://cdn.example/v2/x?signature=1"

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,7 +115,19 @@ func TestOpenAndReopen(t *testing.T) {
 	if _, err := audit.Open(path); err == nil {
 		t.Error("a folder was opened as the log")
 	}
+	if _, err := audit.Open(filepath.Join(path, "no\x1bfolder", "x")); err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("an odd path: %q", err)
+	}
+	if err := audit.New(failingWriter{}).Write(audit.Decision{}); !errors.Is(err, errWrite) {
+		t.Errorf("a full disk: %v", err)
+	}
 	if err := audit.New(&bytes.Buffer{}).Reopen(); err != nil {
 		t.Errorf("without a file: %v", err)
 	}
 }
+
+type failingWriter struct{}
+
+var errWrite = errors.New("no space")
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errWrite }

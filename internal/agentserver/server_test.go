@@ -144,8 +144,8 @@ func crossProtocol(t testing.TB) []sample {
 	return file.Samples
 }
 
-// TestSignPurposes asks for every text with every purpose.
-func TestSignPurposes(t *testing.T) {
+// TestRule19_Purposes asks for every text with every purpose.
+func TestRule19_Purposes(t *testing.T) {
 	key := newKey(t)
 	for _, purpose := range guard.Purposes() {
 		s, log := newServer(keyOf(key, purpose))

@@ -55,9 +55,9 @@ func (h host) login(pub ssh.PublicKey, hostbound bool) []byte {
 	return ssh.Marshal(t)
 }
 
-// TestLoginNeedsBoundSession has the messages of a connection in order. "+" before a
+// TestRule19_LoginNeedsBoundSession has the messages of a connection in order. "+" before a
 // message means that it succeeds.
-func TestLoginNeedsBoundSession(t *testing.T) {
+func TestRule19_LoginNeedsBoundSession(t *testing.T) {
 	key := newKey(t)
 	a, b := newHost(t, "session a"), newHost(t, "session b")
 	otherKey := host{b.key, "session a"} // a's session with b's key
