@@ -43,3 +43,39 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("no address: %s", got)
 	}
 }
+
+// Many other clients neither free a client from its limit nor fill the memory.
+func TestManyClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // no time goes by
+		const one, many = 0, maxClients / 2
+		l := New[int](1)
+		use := func(first, n int) {
+			for client := first; client < first+n; client++ {
+				l.Allow(client)
+			}
+		}
+		for l.Allow(one) {
+		}
+		use(1, many-1)
+		if len(l.young) != many || len(l.old) != 0 {
+			t.Errorf("after %d clients: %d young and %d old", many, len(l.young), len(l.old))
+		}
+		use(many, 1)
+		if len(l.young) != 1 || len(l.old) != many {
+			t.Errorf("after one more: %d young and %d old", len(l.young), len(l.old))
+		}
+		if l.Allow(one) {
+			t.Error("a client has no limit any more after others came")
+		}
+		use(many+1, 10*many)
+		if n := len(l.young) + len(l.old); n > maxClients {
+			t.Errorf("%d clients are remembered", n)
+		}
+		if maxClients != 65536 { // about 10 MB
+			t.Errorf("the memory is for %d clients", maxClients)
+		}
+		if l.of(one) == nil || l.of(one) != l.of(one) {
+			t.Error("a client has two limits")
+		}
+	})
+}

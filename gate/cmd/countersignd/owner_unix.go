@@ -27,11 +27,11 @@ func (a *app) checkOwner() error {
 	} else if err != nil {
 		return printable.Error(err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if os.Geteuid() != 0 || !ok || stat.Uid == 0 {
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	if os.Geteuid() != 0 || owner == 0 {
 		return nil
 	}
-	id := strconv.FormatUint(uint64(stat.Uid), 10)
+	id := strconv.FormatUint(uint64(owner), 10)
 	name := "#" + id
 	if u, err := user.LookupId(id); err == nil {
 		name = u.Username

@@ -30,7 +30,32 @@ func TestRootRefusesTheFolderOfAnotherUser(t *testing.T) {
 			t.Errorf("%q: exit code %d, want a hint %q:\n%s", args, code, want, stderr)
 		}
 	}
+	if err := os.Chown(".", 54321, 54321); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, stderr := run(t, "rotate"); !strings.Contains(stderr, "hint: sudo -u '#54321' countersignd rotate") {
+		t.Errorf("a user without a name:\n%s", stderr)
+	}
 	if code, _, stderr := run(t, "approve"); code != exitDone {
 		t.Errorf("the list: exit code %d: %s", code, stderr)
+	}
+}
+
+func TestOwnerWritesInTheirFolder(t *testing.T) {
+	if !otheruser.Run(t, otheruser.Nobody, otheruser.Nobody) {
+		return
+	}
+	initialised(t)
+	if code, _, stderr := run(t, "rotate"); code != exitDone {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestInitBelowAFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "file", "")
+	a := &app{config: "file/countersignd/countersignd.toml"}
+	if err := a.checkOwner(); err == nil {
+		t.Error("a folder below a file has an owner")
 	}
 }
