@@ -61,6 +61,7 @@ type machine struct {
 	home string
 	env  []string
 	keys map[string]string // from a name to a line of authorized_keys
+	lock func()            // locks gnome-keyring
 }
 
 func newMachine(t *testing.T) *machine {
@@ -70,7 +71,7 @@ func newMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	session := secretservice.Start(t)
-	m := &machine{t: t, home: session.Dir(), keys: map[string]string{}}
+	m := &machine{t: t, home: session.Dir(), keys: map[string]string{}, lock: session.Lock}
 	m.env = append(session.Env(), "PATH="+bin+":"+os.Getenv("PATH"), "COUNTERSIGN_KEY=keyring:alice", "LC_ALL=C.UTF-8", "PODMAN_STORE="+m.home+"/podman")
 	for _, name := range []string{"alice", "bob", "carol"} {
 		out := m.want("", "countersign", "key", "generate", "keyring:"+name)
