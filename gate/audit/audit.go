@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +28,18 @@ type Decision struct {
 	Access  []scope.Access `json:"access,omitempty"`
 	Asked   []scope.Access `json:"asked,omitempty"`  // if it is not the same as Access
 	Secret  string         `json:"secret,omitempty"` // the id of a helper secret
+
+	// Omitted is the number of resources that Access and Asked had beyond the first ten.
+	Omitted int `json:"omitted,omitempty"`
 }
+
+// The limits of a line, so that nobody can fill the log with long requests.
+const (
+	maxResources = 10
+	maxActions   = 5
+	maxName      = 256 // bytes: the longest name of a repository has 255
+	maxWord      = 32  // bytes of a type, of an action, and of the id of a helper secret
+)
 
 // A Log writes decisions as JSON, one in each line. It is safe for concurrent use.
 type Log struct {
@@ -67,7 +79,9 @@ func (l *Log) Reopen() error {
 
 // Write writes d. Text of clients is made printable and cut.
 func (l *Log) Write(d Decision) error {
-	d.Reason, d.Path, d.Method = printable.Text(d.Reason), printable.Text(d.Path), printable.Text(d.Method)
+	d.Reason, d.Path, d.Method, d.Secret = printable.Text(d.Reason), printable.Text(d.Path), printable.Text(d.Method), cut(d.Secret, maxWord)
+	d.Omitted = max(len(d.Access)-maxResources, 0) + max(len(d.Asked)-maxResources, 0)
+	d.Access, d.Asked = cutAll(d.Access), cutAll(d.Asked)
 	line, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -76,4 +90,24 @@ func (l *Log) Write(d Decision) error {
 	defer l.mu.Unlock()
 	_, err = l.out.Write(append(printable.JSON(line), '\n'))
 	return err
+}
+
+// cutAll returns the first of all with texts that are not too long.
+func cutAll(all []scope.Access) (list []scope.Access) {
+	for _, a := range all[:min(len(all), maxResources)] {
+		short := scope.Access{Type: cut(a.Type, maxWord), Name: cut(a.Name, maxName)}
+		for _, action := range a.Actions[:min(len(a.Actions), maxActions)] {
+			short.Actions = append(short.Actions, cut(action, maxWord))
+		}
+		list = append(list, short)
+	}
+	return list
+}
+
+// cut returns the start of a text that has more than limit bytes.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
 }

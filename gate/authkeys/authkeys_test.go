@@ -289,3 +289,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Several programs that enrol keys at the same time write whole lines, and each key once.
+func TestAppendAtTheSameTime(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "authorized_keys")
+		_, line := newLine(t)
+		if err := os.WriteFile(path, []byte(line+" first"), 0o600); err != nil { // without a line break
+			t.Fatal(err)
+		}
+		one, _ := newLine(t)
+		two, _ := newLine(t)
+		results := make(chan error)
+		for _, key := range []ssh.PublicKey{one, one, two, two} {
+			go func() { results <- Append(path, key, "alice") }()
+		}
+		enrolled := 0
+		for range 4 {
+			if err := <-results; err == nil {
+				enrolled++
+			} else if !errors.Is(err, ErrEnrolled) {
+				t.Error(err)
+			}
+		}
+		data, err := os.ReadFile(path)
+		keys := Parse(data, "file")
+		if err != nil || enrolled != 2 || len(keys.Entries) != 3 || len(keys.Mistakes) != 0 || strings.Contains(string(data), "\n\n") {
+			t.Fatalf("%d calls enrolled a key, %v:\n%s", enrolled, err, data)
+		}
+	}
+}

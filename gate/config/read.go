@@ -58,9 +58,10 @@ func (r *reader) root(s *tomlfile.Section) {
 	for _, site := range s.Sections("site") {
 		r.site(site)
 	}
-	if len(c.Listen) == 0 && !s.Has("listen") {
+	if !s.Has("listen") {
 		s.Errorf("listen", `missing: give the addresses to listen on, such as ["127.0.0.1:8443"]`)
 	}
+	r.checkEmpty(s, "listen", `give an address, such as "127.0.0.1:8443"`)
 	if !s.Has("site") {
 		s.Errorf("site", "missing: write a section [[site]] for each public origin")
 	}
@@ -151,6 +152,7 @@ func (r *reader) site(s *tomlfile.Section) {
 			s.ErrorAt(a.Line, `accept: %s is unknown: want "signature", "token" or both`, printable.Quote(a.Value))
 		}
 	}
+	r.checkEmpty(s, "accept", `no request would be accepted: give "signature", "token" or both`)
 	if !s.Has("accept") {
 		site.AcceptSignatures, site.AcceptTokens = true, site.Registry != nil
 	}
@@ -260,6 +262,13 @@ func (r *reader) addresses(s *tomlfile.Section, key string) (all []string) {
 		all = append(all, t.Value)
 	}
 	return all
+}
+
+// checkEmpty refuses an empty list.
+func (r *reader) checkEmpty(s *tomlfile.Section, key, hint string) {
+	if s.IsEmpty(key) {
+		s.Errorf(key, "the list is empty: %s", hint)
+	}
 }
 
 func (r *reader) checkAddress(s *tomlfile.Section, key string, t tomlfile.Text) {

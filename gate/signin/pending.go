@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/countersign/countersign/gate/limit"
 	"github.com/countersign/countersign/internal/filelock"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/signer"
@@ -22,7 +24,11 @@ import (
 // can push out the key of somebody else.
 const maxPending = 1000
 
-// ErrFull: too many keys wait for approval.
+// maxPerAddress is the number of those that came from one address, so that nobody alone
+// can fill the list.
+const maxPerAddress = 50
+
+// ErrFull: too many keys wait for approval, or too many from one address.
 var ErrFull = errors.New("too many keys wait for approval")
 
 // A Key waits for approval. It was proved: its owner signed a request.
@@ -63,7 +69,8 @@ func (p *Pending) List() ([]Key, error) {
 	return all, nil
 }
 
-// Add adds a key, unless it waits already. ErrFull if there is no room.
+// Add adds a key, unless it waits already. The address is that of its owner, or "" if a
+// proxy did not tell. Errors wrap ErrFull if there is no room.
 func (p *Pending) Add(ctx context.Context, key ssh.PublicKey, address string, now time.Time) error {
 	line := signer.AuthorizedKey(key)
 	return p.change(ctx, func(all []Key) ([]Key, error) {
@@ -72,9 +79,28 @@ func (p *Pending) Add(ctx context.Context, key ssh.PublicKey, address string, no
 			return all, nil
 		case len(all) >= maxPending:
 			return nil, ErrFull
+		case countFrom(all, address) >= maxPerAddress:
+			return nil, fmt.Errorf("%w from this address", ErrFull)
 		}
 		return append(all, Key{line, now.UTC(), address}), nil
 	})
+}
+
+// countFrom returns the number of keys that came from the network of an address.
+func countFrom(all []Key, address string) (n int) {
+	network := networkOf(address)
+	for _, k := range all {
+		if network.IsValid() && networkOf(k.Address) == network {
+			n++
+		}
+	}
+	return n
+}
+
+// networkOf returns the zero Prefix for a text that is no address.
+func networkOf(address string) netip.Prefix {
+	a, _ := netip.ParseAddr(address) // the zero Addr
+	return limit.Network(a)
 }
 
 // Remove removes the key with a fingerprint, if it waits.
@@ -111,22 +137,11 @@ func (p *Pending) lock(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, printable.Error(err)
 	}
-	for {
-		err := filelock.Try(f)
-		if err == nil || errors.Is(err, errors.ErrUnsupported) {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, filelock.ErrHeld) {
-			f.Close()
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
+	if err := filelock.Wait(ctx, f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		f.Close()
+		return nil, err
 	}
+	return func() { f.Close() }, nil
 }
 
 // replace writes a file in one step.

@@ -3,6 +3,7 @@ package signin_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -180,6 +181,35 @@ func TestRule07_FullList(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Add(t.Context(), gatetest.NewKey(t).PublicKey(), "", time.Now()); err != nil {
+		t.Errorf("after one was removed: %v", err)
+	}
+}
+
+// One address cannot fill the list, also not with the many addresses of one network of IPv6.
+func TestRule07_OneAddressCannotFillTheList(t *testing.T) {
+	p := signin.NewPending(filepath.Join(t.TempDir(), "pending"))
+	add := func(address string) error {
+		return p.Add(t.Context(), gatetest.NewKey(t).PublicKey(), address, time.Now())
+	}
+	first := gatetest.NewKey(t).PublicKey()
+	if err := p.Add(t.Context(), first, "2001:db8::1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 49 {
+		if err := add(fmt.Sprintf("2001:db8::1:%x", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := add("2001:db8::2"); !errors.Is(err, signin.ErrFull) {
+		t.Errorf("one more of the same network: %v", err)
+	}
+	if err := errors.Join(add("2001:db8:0:1::1"), add("192.0.2.1"), p.Add(t.Context(), first, "2001:db8::1", time.Now())); err != nil {
+		t.Errorf("other addresses, and a key that waits: %v", err)
+	}
+	if err := p.Remove(t.Context(), ssh.FingerprintSHA256(first)); err != nil {
+		t.Fatal(err)
+	}
+	if err := add("2001:db8::2"); err != nil {
 		t.Errorf("after one was removed: %v", err)
 	}
 }

@@ -126,6 +126,12 @@ func (s *Section) Texts(key string) []Text {
 	return texts
 }
 
+// IsEmpty reports whether key has a list without elements.
+func (s *Section) IsEmpty(key string) bool {
+	f := s.field(key)
+	return f != nil && f.kind == unstable.Array && len(f.list) == 0
+}
+
 // Section returns the section [key], empty if there is none.
 func (s *Section) Section(key string) *Section {
 	f := s.field(key)
