@@ -49,10 +49,3 @@ func TestLineOfAUsualRequest(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestLineIsPrintable(t *testing.T) {
-	line, _ := write(t, audit.Decision{Path: "/\x1b[2J", Asked: []scope.Access{{Type: "a", Name: "\u202e\x1b", Actions: []string{"\u2028"}}}})
-	if strings.ContainsAny(line, "\x1b\u202e\u2028") {
-		t.Errorf("%q", line)
-	}
-}
