@@ -63,7 +63,7 @@ func copyOf(image string) string { return image + "-copy" }
 // prepare makes the image that the client pushes.
 func (c program) prepare(m *machine) {
 	m.t.Helper()
-	if err := crane.Save(image(m.t, 10_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
+	if err := crane.Save(image(m.t, 1_000_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
 		m.t.Fatal(err)
 	}
 	if c.name == "podman" {

@@ -48,7 +48,7 @@ actions = ["pull", "push", "delete"]
 	m.enrol(g)
 	m = m.with(t, "HTTPS_PROXY="+tunnel.URL, "SSL_CERT_FILE="+authority.File())
 	p := m.startProxy(g, "--allow", "push,delete")
-	if err := crane.Save(image(t, 10_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
+	if err := crane.Save(image(t, 1_000_000, 2), "local:v1", filepath.Join(m.home, "app.tar")); err != nil {
 		t.Fatal(err)
 	}
 	m.want("", "crane", "push", "app.tar", p.host+"/library/llama3")
