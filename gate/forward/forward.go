@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/countersign/countersign/gate/front"
@@ -59,11 +60,30 @@ func (p *Proxy) Handler() http.Handler {
 		Rewrite:        p.rewrite,
 		Transport:      p.Transport,
 		FlushInterval:  -1,
+		BufferPool:     new(buffers),
 		ModifyResponse: p.ModifyResponse,
 		ErrorHandler:   p.fail,
 		ErrorLog:       log.New(io.Discard, "", 0), // Failed tells the errors
 	}
 }
+
+// bufferSize is the size of a part of a reply that is passed on at once, in bytes. It is
+// that of io.Copy.
+const bufferSize = 32 << 10
+
+// buffers keeps the memory for replies that ended for the next ones.
+type buffers struct{ pool sync.Pool }
+
+// Get implements [httputil.BufferPool].
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put implements [httputil.BufferPool].
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
 // NewTransport returns a transport to servers behind the gate: without the proxies of
 // the environment, and without a limit on the time until a reply, because a model may
