@@ -45,6 +45,10 @@ func passStore(t *testing.T, passphrase string) []string {
 			t.Error(err)
 		}
 	})
+	// The least count: gpg-agent would take seconds to protect a key.
+	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tool("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase, "--quick-generate-key", "x <x@example.test>", "future-default", "default", "never")
 	tool("pass", "init", "x@example.test")
 	return env
