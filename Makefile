@@ -8,6 +8,8 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # program with -race sleeps a second before it ends, and tests start thousands of programs.
 RACE        := $(if $(CI)$(shell command -v gcc clang),-race -gcflags=golang.org/x/crypto/blowfish=-race=false)
 export GORACE := atexit_sleep_ms=0
+# Four packages at least are tested at a time, because many wait for other programs.
+PARALLEL    := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? n : 4)))
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64
 FUZZTIME    := 20000x
 
@@ -22,10 +24,10 @@ all: test
 # Without the slow tests (-short), most of which kill or race processes many times. The check
 # vets all packages, so no target vets them again with its tests (-vet=off).
 test: check
-	go run ./scripts/gotest -vet=off $(RACE) -short -timeout 30m ./...
+	go run ./scripts/gotest -vet=off -p $(PARALLEL) $(RACE) -short -timeout 30m ./...
 
 test-all: check
-	go run ./scripts/gotest -vet=off $(RACE) -timeout 30m ./...
+	go run ./scripts/gotest -vet=off -p $(PARALLEL) $(RACE) -timeout 30m ./...
 
 check:
 	@files=$$($(GOFUMPT) -l .) && test -z "$$files" || { echo "run gofumpt -w on: $$files"; exit 1; }
