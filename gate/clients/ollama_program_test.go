@@ -109,7 +109,7 @@ func refuseOthers(t *testing.T, s *ollamaStage) {
 }
 
 // removeKeyDuringPull removes the key of alice while the registry sends the first layer. The
-// gate cuts the request off. Ollama tries again for a minute, whatever the gate replies.
+// gate ends the request. Ollama tries again for a minute, whatever the gate replies.
 func removeKeyDuringPull(t *testing.T, s *ollamaStage) {
 	s.alice.works(t, "ollama rm "+s.model, "deleted")
 	half, goOn := s.hold.next()
@@ -123,8 +123,8 @@ func removeKeyDuringPull(t *testing.T, s *ollamaStage) {
 	keys := s.read(t, s.folder, setup.AuthorizedFile)
 	removed := time.Now()
 	s.write(t, setup.AuthorizedFile, regexp.MustCompile(`(?m)^.* alice\n`).ReplaceAllString(keys, ""))
-	s.daemon.await(t, "cut off: the key is not enrolled")
-	fmt.Printf("operator: removed the key of alice while the registry sent the first layer; the gate cut it off after %.1f s\n", time.Since(removed).Seconds())
+	s.daemon.await(t, "the request was ended: the key is not enrolled")
+	fmt.Printf("operator: removed the key of alice while the registry sent the first layer; the gate ended it after %.1f s\n", time.Since(removed).Seconds())
 	s.alice.fails(t, "OLLAMA_AUTH=1 OLLAMA_HOST="+s.gate+" ollama list", "the key is not enrolled")
 	<-pulled
 	s.write(t, setup.AuthorizedFile, keys)

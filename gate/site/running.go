@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/countersign/countersign/gate/audit"
 	"github.com/countersign/countersign/gate/forward"
@@ -65,6 +66,8 @@ func (p *passage) check() {
 		p.decision.Granted, p.decision.Status, p.decision.Reason = false, http.StatusUnauthorized, "the request was ended: "+err.Error()
 		c.Site.Record(p.decision)
 		p.end(fmt.Errorf("%w: %w", forward.ErrEnded, err))
+		// The server would wait for a part of the body that the client never sends.
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0)) // a w without it has no connection
 	})
 }
 
@@ -79,6 +82,7 @@ func (c *Call) Pass(proxy http.Handler, w http.ResponseWriter, r *http.Request) 
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)
 	p := &passage{call: c, decision: c.decision, end: end}
+	defer p.once.Do(func() {}) // the connection belongs to the next request then
 	c.Site.Running.add(p)
 	defer c.Site.Running.remove(p)
 	p.check() // the key may have been removed since it was looked up

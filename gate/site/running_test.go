@@ -3,8 +3,11 @@ package site_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -162,5 +165,39 @@ func TestRule10_RunningRequestEndsWithItsKey(t *testing.T) {
 	}
 	if reason := g.LastReason(); !strings.HasPrefix(reason, "the request was ended: the key has expired") {
 		t.Errorf("the audit line tells %q", reason)
+	}
+}
+
+// An upload ends too, although its client sends nothing more.
+func TestRule10_RunningUploadEnds(t *testing.T) {
+	half := make(chan struct{})
+	g := gatetest.Start(t, gatetest.Options{Registry: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.ReadFull(r.Body, make([]byte, 5))
+		close(half)
+		io.Copy(io.Discard, r.Body)
+	})})
+	alice := gatetest.NewKey(t)
+	g.Enrol(map[string]signer.Signer{"alice": alice})
+	token, err := g.Client(alice).Token(t.Context(), challenge.Challenge{Scheme: "bearer", Params: []challenge.Param{
+		{Name: "realm", Value: g.Origin + "/token"},
+		{Name: "service", Value: g.Config.Sites[0].Service()},
+		{Name: "scope", Value: "repository:users/alice/a:pull,push"},
+	}}, httptest.NewRequest(http.MethodGet, g.URL+"/v2/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := strings.TrimPrefix(g.URL, "http://")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "PATCH /v2/users/alice/a/blobs/uploads/1 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\n12345", host, token.Value())
+	<-half
+	g.Enrol(nil)
+	conn.SetReadDeadline(time.Now().Add(20 * time.Second)) // a request that never ends has no reply
+	reply, err := io.ReadAll(conn)
+	if err != nil || !strings.Contains(string(reply), "the gate ended this request: the key is not enrolled") {
+		t.Errorf("%q, %v", reply, err)
 	}
 }
