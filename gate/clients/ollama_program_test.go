@@ -125,6 +125,7 @@ func removeKeyDuringPull(t *testing.T, s *ollamaStage) {
 	s.write(t, setup.AuthorizedFile, regexp.MustCompile(`(?m)^.* alice\n`).ReplaceAllString(keys, ""))
 	s.daemon.await(t, "the request was ended: the key is not enrolled")
 	fmt.Printf("operator: removed the key of alice while the registry sent the first layer; the gate ended it after %.1f s\n", time.Since(removed).Seconds())
+	s.daemon.await(t, "file read again")
 	s.alice.fails(t, "OLLAMA_AUTH=1 OLLAMA_HOST="+s.gate+" ollama list", "the key is not enrolled")
 	<-pulled
 	s.write(t, setup.AuthorizedFile, keys)
