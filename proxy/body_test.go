@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/challenge/challengetest"
@@ -128,5 +130,108 @@ func TestCutBody(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode < 400 || reached.Load() != 0 {
 		t.Errorf("%v, %v; the server got %d requests", resp, err, reached.Load())
+	}
+}
+
+// TestUnboundedBodies moves much more than the memory that the test allows, in both
+// directions and without a length, as an upload of many gigabytes.
+func TestUnboundedBodies(t *testing.T) {
+	const (
+		size  = 128 << 20
+		limit = 16 << 20 // for all memory that is used in the meantime, also if it is free again
+	)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		if n == 0 {
+			n, _ = io.Copy(w, io.LimitReader(zeros{}, size))
+		}
+		fmt.Fprint(w, n)
+	}))
+	defer server.Close()
+	p := proxyTo(t, server.URL)
+	p.AllowPush = true
+	f := start(t, p)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f.want("PATCH", "/v2/a/blobs/uploads/1", onlyReader{io.LimitReader(zeros{}, size)}, nil, 200, fmt.Sprint(size))
+	req, err := http.NewRequestWithContext(t.Context(), "GET", f.url+"/v2/a/blobs/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("", p.Token)
+	resp, err := noRedirects.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); n < size || err != nil {
+		t.Errorf("%d bytes came, %v", n, err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > limit {
+		t.Errorf("%d MiB of memory were used, want at most %d", used>>20, limit>>20)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(buf []byte) (int, error) { return len(buf), nil }
+
+// TestEarlyReply wants the reply of a server that reads nothing or only the begin of a
+// body, while the client still has to send more of it.
+func TestEarlyReply(t *testing.T) {
+	for _, begin := range []int64{0, 10} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.CopyN(io.Discard, r.Body, begin)
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		}))
+		p := proxyTo(t, server.URL)
+		p.AllowPush = true
+		f := start(t, p)
+		body, rest := io.Pipe()
+		go func() { _, _ = rest.Write(make([]byte, 1000)) }()
+		f.want("PATCH", "/v2/a/blobs/uploads/1", body, nil, 413, "")
+		rest.Close()
+		server.Close()
+	}
+}
+
+// TestClientThatWaits wants a client that waits for an agreement (RFC 9110, section
+// 10.1.1) to get it, or to keep its body if the server refuses.
+func TestClientThatWaits(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Refuse") != "" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	}))
+	defer server.Close()
+	p := proxyTo(t, server.URL)
+	p.AllowPush = true
+	f := start(t, p)
+	for _, refuse := range []string{"", "1"} {
+		for _, size := range []int{10, 1 << 20} {
+			transport := &http.Transport{ExpectContinueTimeout: time.Hour, DisableKeepAlives: true}
+			req, err := http.NewRequestWithContext(t.Context(), "PUT", f.url+"/v2/a/blobs/uploads/1", bytes.NewReader(make([]byte, size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.SetBasicAuth("", p.Token)
+			req.Header.Set("Expect", "100-continue")
+			req.Header.Set("X-Refuse", refuse)
+			resp, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if want := fmt.Sprint(size); refuse == "" && string(got) != want || (resp.StatusCode == 403) != (refuse != "") {
+				t.Errorf("%d bytes, refuse %q: %s %q", size, refuse, resp.Status, got)
+			}
+		}
 	}
 }
