@@ -37,12 +37,12 @@ const (
 const style = `<style>
 text{font:13px system-ui,sans-serif;fill:#1f2328}
 .title{font-weight:600}
-.paper{fill:#fff}
+.background{fill:#fff}
 rect{fill:#aab4be}
 .ours{fill:#0a7d64}
 @media(prefers-color-scheme:dark){
 text{fill:#e6edf3}
-.paper{fill:#0d1117}
+.background{fill:#0d1117}
 rect{fill:#56616d}
 .ours{fill:#35b999}
 }
@@ -57,7 +57,7 @@ func chart(panels []panel) string {
 		y = p.draw(&b, y)
 	}
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="Bar charts; the tables below have the same numbers">`+"\n", width, y) +
-		style + `<rect class="paper" width="100%" height="100%"/>` + "\n" + b.String() + "</svg>\n"
+		style + `<rect class="background" width="100%" height="100%"/>` + "\n" + b.String() + "</svg>\n"
 }
 
 // draw draws p from y on and returns where it ends.

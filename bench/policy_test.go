@@ -7,7 +7,7 @@ import (
 )
 
 // visit makes one request to p. It may fail: what went where is what counts.
-func (p *paper) visit(t *testing.T, c client) {
+func (p *stubRegistry) visit(t *testing.T, c client) {
 	for _, err := range c.connect(t, p.site(t))(t.Context(), repo, 1) {
 		t.Logf("%.300v", err)
 	}
@@ -52,7 +52,7 @@ func realmAt(realm string) func(*testing.T, client) (string, bool) {
 		if c.name == ollamaX {
 			return "-", false // its server checks, in a package that cannot be imported
 		}
-		p := &paper{realm: realm}
+		p := &stubRegistry{realm: realm}
 		p.visit(t, c)
 		if len(p.went) > 0 {
 			return "asked", false
@@ -63,7 +63,7 @@ func realmAt(realm string) func(*testing.T, client) (string, bool) {
 
 func redirectTo(target string) func(*testing.T, client) (string, bool) {
 	return func(t *testing.T, c client) (string, bool) {
-		p := &paper{realm: paperURL + "/token", redirect: target}
+		p := &stubRegistry{realm: stubURL + "/token", redirect: target}
 		p.visit(t, c)
 		for _, req := range p.went {
 			if req.Header.Get("Authorization") != "" {
@@ -82,7 +82,7 @@ func endless(t *testing.T, c client) (string, bool) {
 		return "-", false
 	}
 	reply := &zeros{most: 8 << 20}
-	p := &paper{realm: paperURL + "/token", token: io.MultiReader(strings.NewReader(`{"token":"`), reply)}
+	p := &stubRegistry{realm: stubURL + "/token", token: io.MultiReader(strings.NewReader(`{"token":"`), reply)}
 	p.visit(t, c)
 	if reply.read == reply.most {
 		return "no limit", false

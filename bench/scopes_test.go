@@ -22,7 +22,7 @@ type mirror struct {
 
 func runMirror(tb testing.TB, c client, scopes, passes int) mirror {
 	tb.Helper()
-	p := &paper{realm: paperURL + "/token"}
+	p := &stubRegistry{realm: stubURL + "/token"}
 	pull := c.connect(tb, p.site(tb))
 	before := heap()
 	for range passes {

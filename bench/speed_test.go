@@ -131,7 +131,7 @@ const scope = "repository:" + repo + ":pull"
 
 // newWire answers whoever has a token at once, so that what is left is the client.
 func newWire() http.RoundTripper {
-	p := &paper{realm: paperURL + "/token"}
+	p := &stubRegistry{realm: stubURL + "/token"}
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		if strings.HasPrefix(req.Header.Get("Authorization"), "Bearer ") {
 			return wireAnswer(req)
@@ -184,7 +184,7 @@ func (r requester) alone(b *testing.B) {
 // sender returns a function that asks for a blob, each time with a new request as far
 // as the client can see. It has asked once, so a token is at hand.
 func sender(b *testing.B, ctx context.Context, do func(*http.Request) (*http.Response, error)) func() error {
-	template, err := http.NewRequestWithContext(ctx, http.MethodGet, paperURL+"/v2/"+repo+"/blobs/sha256:"+strings.Repeat("0", 64), nil)
+	template, err := http.NewRequestWithContext(ctx, http.MethodGet, stubURL+"/v2/"+repo+"/blobs/sha256:"+strings.Repeat("0", 64), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

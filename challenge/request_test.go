@@ -32,7 +32,7 @@ func TestRequestSigner(t *testing.T) {
 	}
 }
 
-func TestRequestSignerSignsForNobodyElse(t *testing.T) {
+func TestRequestSignerRefusesOtherOrigins(t *testing.T) {
 	v, other := visit(t, challengetest.Config{}), visit(t, challengetest.Config{})
 	client := &http.Client{Transport: &challenge.RequestSigner{Key: v.client.Key, Origins: []challenge.Origin{parseOrigin(t, v.URL)}}}
 	get := func(u string) {

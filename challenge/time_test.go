@@ -60,7 +60,7 @@ func TestFailedRenewalIsTriedOnce(t *testing.T) {
 	})
 }
 
-func TestRealmThatHangsHoldsUpNobodyForLong(t *testing.T) {
+func TestRealmThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visit(t, challengetest.Config{InMemory: true})
 		v.Fail(challengetest.Tokens, 1, challengetest.Hold(nil, nil))
@@ -123,7 +123,7 @@ func TestManyCallersAndBlobsAfterExpiry(t *testing.T) {
 	})
 }
 
-func TestCallerWhoGivesUpWhileWaitingToRetry(t *testing.T) {
+func TestContextEndsWaitToRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visit(t, challengetest.Config{InMemory: true})
 		v.Fail(challengetest.Tokens, challengetest.Always, challengetest.Reply(503, "", "Retry-After", "50"))
@@ -138,7 +138,7 @@ func TestCallerWhoGivesUpWhileWaitingToRetry(t *testing.T) {
 	})
 }
 
-func TestCallerWhoGivesUpHurtsNobody(t *testing.T) {
+func TestContextEndsOneCallerOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visit(t, challengetest.Config{InMemory: true})
 		release := make(chan struct{})

@@ -169,7 +169,7 @@ func wire(parts ...any) string {
 
 var requests = []guard.Purpose{guard.Registry, guard.API}
 
-func TestCheckSaysWhy(t *testing.T) {
+func TestCheckTellsReason(t *testing.T) {
 	login := wire("secret session id", 50, "secret user", "ssh-connection", "publickey", 1)
 	for _, tt := range []struct {
 		msg     string

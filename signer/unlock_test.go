@@ -148,7 +148,7 @@ func TestPromptEndsWithItsLastCaller(t *testing.T) {
 	})
 }
 
-func TestNoPromptForNobody(t *testing.T) {
+func TestNoPromptAfterContext(t *testing.T) {
 	s := parseLocked(t, func(context.Context, string) ([]byte, error) {
 		t.Error("asked for a caller who was gone")
 		return nil, signer.ErrDenied

@@ -147,7 +147,7 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-func TestPassphraseNobodyThere(t *testing.T) {
+func TestPassphraseWithoutPrompt(t *testing.T) {
 	path := sshkeygen.New(t, "-N", "secret")
 	s, err := new(file.Backend).Open(t.Context(), path)
 	if err != nil {

@@ -111,7 +111,7 @@ func TestNoNewPassphrase(t *testing.T) {
 	}
 }
 
-func TestNobodyIsAskedInVain(t *testing.T) {
+func TestNewPassphraseOfExistingKey(t *testing.T) {
 	path := filepath.Join(tempDir(t), "key")
 	writeKey(t, path)
 	b := &file.Backend{NewPassphrase: func(context.Context, string) ([]byte, error) {

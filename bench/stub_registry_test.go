@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// A paper is a registry that exists between a client and its connections, so
-// that it can have any name. It verifies nothing and notes where requests go.
-type paper struct {
+// A stubRegistry is the transport of a client and answers its requests itself, so
+// that it can have any name. It verifies nothing and records where requests go.
+type stubRegistry struct {
 	realm    string // of its challenges; its tokens come from any /token
 	redirect string // where requests with a token are sent, unless ""
 	token    io.Reader
@@ -22,13 +22,13 @@ type paper struct {
 	exchanges int
 }
 
-const paperURL = "https://registry.test"
+const stubURL = "https://registry.test"
 
-func (p *paper) RoundTrip(req *http.Request) (*http.Response, error) {
+func (p *stubRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		req.Body.Close()
 	}
-	home := (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}).String() == paperURL
+	home := (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}).String() == stubURL
 	if !home {
 		p.mu.Lock()
 		p.went = append(p.went, req)
@@ -74,7 +74,7 @@ func answer(req *http.Request, status int, body io.Reader) *http.Response {
 	}
 }
 
-func (p *paper) site(tb testing.TB) site {
+func (p *stubRegistry) site(tb testing.TB) site {
 	_, key := newKey(tb)
-	return site{url: paperURL, realm: p.realm, base: p, key: key, layers: []layer{{"sha256:" + strings.Repeat("0", 64), 1}}}
+	return site{url: stubURL, realm: p.realm, base: p, key: key, layers: []layer{{"sha256:" + strings.Repeat("0", 64), 1}}}
 }
