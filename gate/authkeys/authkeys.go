@@ -40,6 +40,7 @@ func IsName(name string) bool { return namePattern.MatchString(name) }
 type Entry struct {
 	Name    string
 	Key     ssh.PublicKey
+	ID      pubkey.ID // of Key
 	From    string    // the option from=, "" for every address
 	Expires time.Time // the option expiry-time=, zero for never
 	Line    int
@@ -124,11 +125,11 @@ func Parse(data []byte, file string) *Keys {
 }
 
 func (k *Keys) add(e Entry) error {
-	id := pubkey.IDOf(e.Key)
-	if first, ok := k.byID[id]; ok {
+	e.ID = pubkey.IDOf(e.Key)
+	if first, ok := k.byID[e.ID]; ok {
 		return fmt.Errorf("this key is in line %d already: that line counts", first.Line)
 	}
-	k.byID[id] = e
+	k.byID[e.ID] = e
 	k.byFingerprint[ssh.FingerprintSHA256(e.Key)] = e
 	k.Entries = append(k.Entries, e)
 	return nil

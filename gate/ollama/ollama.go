@@ -14,8 +14,6 @@ import (
 	"net/url"
 	"strings"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/countersign/countersign/gate/audit"
 	"github.com/countersign/countersign/gate/forward"
 	"github.com/countersign/countersign/gate/front"
@@ -135,7 +133,7 @@ func (o *Server) admitClient(c *site.Call, w http.ResponseWriter, r *http.Reques
 		return who{}, false
 	}
 	name, ok := c.Identify(request.Key)
-	return who{name, ssh.FingerprintSHA256(request.Key)}, ok
+	return who{name, c.Fingerprint()}, ok
 }
 
 func (o *Server) admitToken(c *site.Call, w http.ResponseWriter, raw string, asked scope.Access) (who, bool) {

@@ -8,15 +8,12 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/countersign/countersign/challenge"
 	"github.com/countersign/countersign/gate/audit"
 	"github.com/countersign/countersign/gate/config"
 	"github.com/countersign/countersign/gate/front"
 	"github.com/countersign/countersign/gate/grants"
 	"github.com/countersign/countersign/gate/nonce"
-	"github.com/countersign/countersign/gate/pubkey"
 	"github.com/countersign/countersign/gate/reply"
 	"github.com/countersign/countersign/gate/scope"
 	"github.com/countersign/countersign/gate/site"
@@ -70,7 +67,7 @@ func serveGet(c *site.Call, w http.ResponseWriter, r *http.Request) {
 	if !ok || !takeNonce(c, r, request) {
 		return
 	}
-	issue(c, w, r, name, request.Key, access)
+	issue(c, w, r, name, access)
 }
 
 // hasService refuses a request for another service.
@@ -111,7 +108,7 @@ func list(all []scope.Access) string {
 func takeNonce(c *site.Call, r *http.Request, request *verify.TokenRequest) bool {
 	err := verify.Await(r.Context(), request.Time, c.Site.Now())
 	if err == nil {
-		err = c.Site.Nonces.Take(r.Context(), nonce.KeyOf(c.Site.Config.Service(), pubkey.IDOf(request.Key), request.Nonce), request.Time)
+		err = c.Site.Nonces.Take(r.Context(), nonce.KeyOf(c.Site.Config.Service(), c.KeyID(), request.Nonce), request.Time)
 	}
 	switch {
 	case err == nil:
@@ -144,7 +141,7 @@ func serveAnonymous(c *site.Call, w http.ResponseWriter, r *http.Request) {
 		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, "a key is needed here")
 		return
 	}
-	issue(c, w, r, grants.Anonymous, nil, access)
+	issue(c, w, r, grants.Anonymous, access)
 }
 
 // servePost answers a client with a helper secret (distribution's
@@ -174,7 +171,7 @@ func servePost(c *site.Call, w http.ResponseWriter, r *http.Request) {
 	}
 	access, ok := intersect(c, name, limitTo(h, scope.Parse(form["scope"])))
 	if ok {
-		issue(c, w, r, name, key, access)
+		issue(c, w, r, name, access)
 	}
 }
 
@@ -228,11 +225,8 @@ func limitTo(h challenge.HelperSecret, asked []scope.Access) []scope.Access {
 }
 
 // issue replies with a token.
-func issue(c *site.Call, w http.ResponseWriter, r *http.Request, name string, key ssh.PublicKey, access []scope.Access) {
-	claims := token.Claims{Subject: name, Access: access}
-	if key != nil {
-		claims.Key = ssh.FingerprintSHA256(key)
-	}
+func issue(c *site.Call, w http.ResponseWriter, r *http.Request, name string, access []scope.Access) {
+	claims := token.Claims{Subject: name, Access: access, Key: c.Fingerprint()}
 	raw, made, err := c.Site.Tokens.Sign(r.Context(), claims, c.Site.Now())
 	if err != nil {
 		c.Refuse(http.StatusServiceUnavailable, reply.Unavailable, "no token can be signed now")

@@ -58,7 +58,7 @@ func (r *Running) remove(p *passage) {
 
 func (p *passage) check() {
 	c := p.call
-	_, err := c.Site.Keys.Find(c.key, c.Request.Address, c.Site.Now())
+	_, err := c.Site.Keys.Find(c.entry.Key, c.Request.Address, c.Site.Now())
 	if err == nil {
 		return
 	}
@@ -75,7 +75,7 @@ func (p *passage) check() {
 // not be used any more, the request ends in the middle.
 func (c *Call) Pass(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
 	c.Grant(0)
-	if c.key == nil {
+	if c.entry.Key == nil {
 		proxy.ServeHTTP(w, r)
 		return
 	}

@@ -63,8 +63,8 @@ type Call struct {
 	Now     time.Time // when the header of the request arrived
 
 	w        http.ResponseWriter
-	key      ssh.PublicKey // of the client, after Identify; nil for an anonymous client
-	silent   bool          // refusals have no body
+	entry    authkeys.Entry // of the client's key, after Identify; zero for an anonymous client
+	silent   bool           // refusals have no body
 	decision audit.Decision
 }
 
@@ -124,13 +124,20 @@ func (c *Call) identify(entry authkeys.Entry, err error) (string, bool) {
 		c.Refuse(http.StatusUnauthorized, reply.Unauthorized, message)
 		return "", false
 	}
-	if !c.Site.Limits.Keys.Allow(pubkey.IDOf(entry.Key)) {
+	if !c.Site.Limits.Keys.Allow(entry.ID) {
 		c.refuseTooMany("key")
 		return "", false
 	}
-	c.key = entry.Key
+	c.entry = entry
 	return entry.Name, true
 }
+
+// KeyID returns the identity of the key of the client, after Identify; "" for an anonymous
+// client.
+func (c *Call) KeyID() pubkey.ID { return c.entry.ID }
+
+// Fingerprint returns the fingerprint of that key, or "".
+func (c *Call) Fingerprint() string { return c.decision.Key }
 
 // Note lets the caller complete the record of the decision.
 func (c *Call) Note(note func(*audit.Decision)) { note(&c.decision) }

@@ -48,7 +48,8 @@ type Issuer struct {
 	signer signer.Signer
 	alg    jose.SignatureAlgorithm
 	chain  []*x509.Certificate
-	x5c    []string
+	// options are those of the signatures. They do not change.
+	options *jose.SignerOptions
 }
 
 // NewIssuer returns an Issuer that signs with s, whose certificate is the first of
@@ -63,9 +64,11 @@ func NewIssuer(s signer.Signer, chain []*x509.Certificate) (*Issuer, error) {
 		return nil, errors.New("the certificate is not that of the signing key")
 	}
 	i := &Issuer{signer: s, alg: alg, chain: chain}
+	var x5c []string
 	for _, c := range chain {
-		i.x5c = append(i.x5c, base64.StdEncoding.EncodeToString(c.Raw))
+		x5c = append(x5c, base64.StdEncoding.EncodeToString(c.Raw))
 	}
+	i.options = (&jose.SignerOptions{}).WithType("JWT").WithHeader("x5c", x5c)
 	return i, nil
 }
 
@@ -88,8 +91,7 @@ func (i *Issuer) Sign(ctx context.Context, claims Claims, now time.Time, lifetim
 	if claims.Access == nil {
 		claims.Access = []scope.Access{}
 	}
-	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("x5c", i.x5c)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: i.alg, Key: &opaque{ctx, i.signer, i.alg}}, options)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: i.alg, Key: &opaque{ctx, i.signer, i.alg}}, i.options)
 	if err != nil {
 		return "", nil, err
 	}
