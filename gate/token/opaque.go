@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,11 +14,16 @@ import (
 	"github.com/countersign/countersign/signer"
 )
 
-// opaque is a [jose.OpaqueSigner] for a key from any backend.
+// opaque is a [jose.OpaqueSigner] for a key from any backend. It signs one token.
 type opaque struct {
 	ctx    context.Context
 	signer signer.Signer
 	alg    jose.SignatureAlgorithm
+
+	// token is the signed token: the text that is signed, which is header and claims in
+	// base64, and the signature (RFC 7515, section 7.1). Package jose would marshal the
+	// header with its certificates once more for it.
+	token string
 }
 
 var _ jose.OpaqueSigner = (*opaque)(nil)
@@ -34,10 +40,14 @@ func (o *opaque) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	blob := sig.Blob
 	if size := coordinateSize(o.alg); size > 0 {
-		return fixedSize(sig.Blob, size)
+		if blob, err = fixedSize(blob, size); err != nil {
+			return nil, err
+		}
 	}
-	return sig.Blob, nil
+	o.token = string(payload) + "." + base64.RawURLEncoding.EncodeToString(blob)
+	return blob, nil
 }
 
 // algorithmOf returns the algorithm of the signatures that a Signer makes with key

@@ -91,7 +91,8 @@ func (i *Issuer) Sign(ctx context.Context, claims Claims, now time.Time, lifetim
 	if claims.Access == nil {
 		claims.Access = []scope.Access{}
 	}
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: i.alg, Key: &opaque{ctx, i.signer, i.alg}}, i.options)
+	key := &opaque{ctx: ctx, signer: i.signer, alg: i.alg}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: i.alg, Key: key}, i.options)
 	if err != nil {
 		return "", nil, err
 	}
@@ -99,10 +100,8 @@ func (i *Issuer) Sign(ctx context.Context, claims Claims, now time.Time, lifetim
 	if err != nil {
 		return "", nil, err
 	}
-	signed, err := s.Sign(payload)
-	if err != nil {
+	if _, err := s.Sign(payload); err != nil {
 		return "", nil, err
 	}
-	token, err := signed.CompactSerialize()
-	return token, &claims, err
+	return key.token, &claims, nil
 }
