@@ -43,3 +43,22 @@ func TestWrongAnswerAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitEndsWithItsContext has a second caller that leaves while the first is asked. No
+// person is asked on its behalf.
+func TestWaitEndsWithItsContext(t *testing.T) {
+	var a answers
+	asked := 0
+	person := func(context.Context, string) ([]byte, error) {
+		asked++
+		return []byte("answer"), nil
+	}
+	if _, _, err := a.ask(t.Context(), person, "token", "PIN"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if answer, _, err := a.ask(ctx, person, "token", "PIN"); !errors.Is(err, context.Canceled) || answer != nil || asked != 1 {
+		t.Errorf("%v, asked %d times", err, asked)
+	}
+}

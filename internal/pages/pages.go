@@ -71,7 +71,7 @@ var stepEnd = regexp.MustCompile(`(?s)(.*?)<<<exit (\d+)>>>\n`)
 // Run runs all steps in one shell, as a reader would, and wants the output that the page
 // shows. A command may fail only where the page shows its output. In the output, machine
 // is replaced by "": it is the folder that stands for the root of the reader's disk. The
-// last argument of shell is the script for bash. What the steps started ends with them.
+// last argument of shell is the script for bash. Programs that the steps started end with them.
 func Run(t *testing.T, shell *exec.Cmd, machine string, steps []Step) {
 	t.Helper()
 	var script strings.Builder

@@ -19,7 +19,7 @@ import (
 )
 
 // A Browser is a session of a headless Chromium that reaches nothing but loopback. Its
-// methods end the test if the browser cannot do what they ask for.
+// methods end the test if the browser refuses a request.
 type Browser struct {
 	t       testing.TB
 	session string // URL
@@ -149,8 +149,8 @@ func (b *Browser) SetWidth(width int) {
 	}}, nil)
 }
 
-// Log returns the messages of the console since the last call: those of scripts, and what
-// the security policy has blocked.
+// Log returns the messages of the console since the last call. Scripts write there, and
+// the browser reports there each violation of the security policy.
 func (b *Browser) Log() []string {
 	b.t.Helper()
 	var entries []struct{ Message string }
