@@ -260,3 +260,11 @@ func TestPassword(t *testing.T) {
 		t.Errorf("without the password: %v", err)
 	}
 }
+
+func TestOpenMalformedURL(t *testing.T) {
+	for _, url := range []string{"http://127.0.0.1", "redis://127.0.0.1:6379/x", "redis://:secret@%zz"} {
+		if store, err := Open(url, "", time.Minute, time.Second); err == nil || store != nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, %v", url, store, err)
+		}
+	}
+}
