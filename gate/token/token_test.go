@@ -305,3 +305,18 @@ func TestCertificates(t *testing.T) {
 		}
 	}
 }
+
+// Every RSA key signs with SHA-512, also one whose store has no other hash.
+func TestCertificateOfAnRSAKey(t *testing.T) {
+	pem, err := token.NewRoot(t.Context(), keys(t)["RSA"], "test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := token.ParseCertificates(pem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all[0].SignatureAlgorithm; got != x509.SHA512WithRSA {
+		t.Errorf("the root certificate has a signature with %v", got)
+	}
+}
