@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -119,5 +120,18 @@ func TestSetUp(t *testing.T) {
 		if err := p.Serve(t.Context(), l); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", upstream, err, want)
 		}
+	}
+}
+
+// TestHandlerWithoutServe wants a proxy that another server runs to refuse: it does not know
+// the user of the client.
+func TestHandlerWithoutServe(t *testing.T) {
+	_, p := startRegistry(t, challengetest.Config{})
+	log := &lockedBuffer{}
+	p.Log = slog.New(slog.NewTextHandler(log, nil))
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v2/", nil))
+	if w.Code != http.StatusForbidden || !strings.Contains(log.String(), "refused") {
+		t.Errorf("status %d, log %q", w.Code, log)
 	}
 }
