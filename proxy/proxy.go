@@ -63,6 +63,7 @@ type Proxy struct {
 	forward  *httputil.ReverseProxy
 	realms   set // paths of the token endpoints that the server named, as endpoint returns them
 	primed   set // names of repositories whose challenge Client knows
+	watch    watch
 	answers  http.RoundTripper
 	signs    http.RoundTripper
 }
@@ -96,6 +97,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		},
 		DisableGeneralOptionsHandler: true,
 	}
+	watching, end := context.WithCancel(context.WithoutCancel(ctx)) // as long as a request runs
+	defer end()
+	go p.watch.run(watching)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {
@@ -169,8 +173,7 @@ func (p *Proxy) setUp() error {
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewriteRequest,
 		Transport:      roundTripper(p.roundTrip),
-		FlushInterval:  -1, // each line of a chat is passed on at once
-		BufferPool:     new(buffers),
+		BufferPool:     new(buffers), // a reply without a length, such as a chat, is passed on at once without FlushInterval
 		ModifyResponse: p.rewriteResponse,
 		ErrorHandler:   p.fail,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
@@ -200,7 +203,7 @@ func (p *Proxy) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := p.prepareBody(req, path); err != nil {
 		return nil, err
 	}
-	req, stop := limitSilence(req)
+	req, stop := p.watch.add(req)
 	defer stop()
 	if isAPI(path) && p.Sign {
 		resp, err := p.signs.RoundTrip(req)

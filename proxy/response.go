@@ -37,12 +37,12 @@ func (p *Proxy) rewriteResponse(resp *http.Response) error {
 // cleanFields removes the fields of a reply that are about the login to the server, or that
 // a browser would keep for the proxy's origin.
 func cleanFields(fields http.Header) {
-	for _, name := range []string{
-		"Set-Cookie", "Set-Cookie2", "Authorization", "Www-Authenticate", "Authentication-Info",
-		"Proxy-Authenticate", "Proxy-Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc",
-	} {
-		delete(fields, name)
-		delete(fields, http.TrailerPrefix+name)
+	for name := range fields {
+		switch strings.TrimPrefix(name, http.TrailerPrefix) { // as a trailer is called that was not announced
+		case "Set-Cookie", "Set-Cookie2", "Authorization", "Www-Authenticate", "Authentication-Info",
+			"Proxy-Authenticate", "Proxy-Authentication-Info", "Strict-Transport-Security", "Clear-Site-Data", "Alt-Svc":
+			delete(fields, name)
+		}
 	}
 }
 

@@ -5,18 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/countersign/countersign/challenge"
 )
-
-// maxSilence is the time in which the server must begin to answer a GET or HEAD request.
-// The reply to another request may take as long as an upload or a model needs.
-const maxSilence = time.Minute
 
 // A clientRequest is a request as the client sent it. It is in the context of the request
 // to the server.
@@ -71,7 +65,6 @@ func (p *Proxy) traced(r *http.Request) *http.Request {
 var (
 	errTokenEndpoint = &refusal{http.StatusForbidden, "this is the path of the token endpoint: its reply would hold a token"}
 	errManyRealms    = &refusal{http.StatusBadGateway, "the server names too many token endpoints"}
-	errSilent        = &refusal{http.StatusGatewayTimeout, "the server did not answer within " + maxSilence.String()}
 )
 
 // endpoint returns one text for all paths that a server may take for the same endpoint.
@@ -82,21 +75,6 @@ func endpoint(p string) string { return strings.ToLower(path.Clean("/" + p)) }
 func (p *Proxy) learnRealm(realm string) bool {
 	u, err := url.Parse(realm)
 	return err != nil || p.realms.add(endpoint(p.pathOf(u)))
-}
-
-// limitSilence returns req with a context that ends if the server is silent for maxSilence
-// after it has got the request. Call stop after the reply.
-func limitSilence(req *http.Request) (limited *http.Request, stop func()) {
-	c, ok := req.Context().Value(clientRequestKey{}).(clientRequest)
-	if !ok || !isRead(req.Method) {
-		return req, func() {}
-	}
-	timer := time.AfterFunc(maxSilence, func() { c.end(errSilent) })
-	timer.Stop()
-	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { timer.Reset(maxSilence) },
-		GotFirstResponseByte: func() { timer.Stop() },
-	})), func() { timer.Stop() }
 }
 
 // signed reports whether a request that ended with err had a signature.

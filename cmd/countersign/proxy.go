@@ -19,6 +19,7 @@ import (
 
 	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/agentserver"
+	"github.com/countersign/countersign/internal/httpclient"
 	"github.com/countersign/countersign/internal/printable"
 	"github.com/countersign/countersign/proxy"
 	"github.com/countersign/countersign/signer"
@@ -122,6 +123,9 @@ func (a *app) newProxy(f proxyFlags) (*proxy.Proxy, error) {
 	}
 	if p.Client, err = a.client(); err != nil {
 		return nil, err
+	}
+	if p.Client.Base == nil { // the default keeps two connections to a server
+		p.Client.Base = httpclient.NewTransport()
 	}
 	if p.Token, err = f.token(); err != nil {
 		return nil, err

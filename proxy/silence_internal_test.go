@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestLimitSilence counts the time after the request was written only, because a person may
+// TestSilence counts the time after the request was written only, because a person may
 // have to unlock the key before.
-func TestLimitSilence(t *testing.T) {
+func TestSilence(t *testing.T) {
 	for _, c := range []struct {
 		method string
 		silent bool // after the request was written
@@ -28,7 +28,9 @@ func TestLimitSilence(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r := httptest.NewRequest(c.method, "/v2/", nil)
 			ctx = context.WithValue(ctx, clientRequestKey{}, clientRequest{r, cancel})
-			req, stop := limitSilence(r.WithContext(ctx))
+			var w watch
+			go w.run(t.Context())
+			req, stop := w.add(r.WithContext(ctx))
 			time.Sleep(time.Hour) // a person unlocks the key
 			if err := context.Cause(ctx); err != nil {
 				t.Fatalf("%s: ended before the request was written: %v", c.method, err)
@@ -46,6 +48,9 @@ func TestLimitSilence(t *testing.T) {
 			}
 			stop()
 			cancel(nil)
+			if len(w.waiting) != 0 {
+				t.Errorf("%s: the request is still watched", c.method)
+			}
 		})
 	}
 }
