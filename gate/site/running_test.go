@@ -3,11 +3,13 @@ package site_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,8 +18,14 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/challenge"
+	"github.com/countersign/countersign/gate/audit"
+	"github.com/countersign/countersign/gate/authkeys"
+	"github.com/countersign/countersign/gate/forward"
 	"github.com/countersign/countersign/gate/internal/gatetest"
+	"github.com/countersign/countersign/gate/limit"
+	"github.com/countersign/countersign/gate/pubkey"
 	"github.com/countersign/countersign/gate/setup"
+	"github.com/countersign/countersign/gate/site"
 	"github.com/countersign/countersign/signer"
 )
 
@@ -199,5 +207,45 @@ func TestRule10_RunningUploadEnds(t *testing.T) {
 	reply, err := io.ReadAll(conn)
 	if err != nil || !strings.Contains(string(reply), "the gate ended this request: the key is not enrolled") {
 		t.Errorf("%q, %v", reply, err)
+	}
+}
+
+// A key that is removed after it was looked up, and before the request runs, ends it too.
+func TestRule10_KeyRemovedBeforeTheRequestRuns(t *testing.T) {
+	key := gatetest.NewKey(t).PublicKey()
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	write(t, path, signer.AuthorizedKey(key)+" alice\n")
+	keys, err := authkeys.Open(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []audit.Decision
+	s := &site.Site{
+		Keys: keys, Now: time.Now, Running: &site.Running{},
+		Limits: &site.Limits{Addresses: limit.New[netip.Prefix](10), Keys: limit.New[pubkey.ID](10)},
+		Record: func(d audit.Decision) {
+			lines = append(lines, d)
+			write(t, path, "")
+			for _, f := range keys.Files() {
+				f.Reload()
+			}
+		},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", nil).WithContext(ctx)
+	c := s.Start(w, r)
+	if _, ok := c.Identify(key); !ok {
+		t.Fatal(w.Body)
+	}
+	c.Pass(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		if cause := context.Cause(r.Context()); !errors.Is(cause, forward.ErrEnded) || !errors.Is(cause, authkeys.ErrUnknown) {
+			t.Errorf("the cause of the end: %v", cause)
+		}
+	}), w, r)
+	s.Running.Check()
+	if len(lines) != 2 || !lines[0].Granted || lines[1].Granted || lines[1].Status != http.StatusUnauthorized {
+		t.Errorf("audit lines: %+v", lines)
 	}
 }

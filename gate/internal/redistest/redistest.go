@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // startTimeout bounds a start on a busy machine.
@@ -30,6 +31,7 @@ type Server struct {
 // skipped, and under CI it fails.
 func New(t testing.TB, args ...string) *Server {
 	t.Helper()
+	logging.Disable() // of the clients: tests stop the server on purpose
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("redis-server is missing (Debian: redis-server)")
