@@ -66,11 +66,11 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	need, needed := where.needs(req.Method)
 	asked := ""
 	if needed {
-		asked = need.String()
+		asked = need.String() + where.sourceScope(c.Request.RawQuery)
 		c.Note(func(d *audit.Decision) { d.Asked = []scope.Access{need} })
 	}
 	claims, name, ok := r.admitToken(c, w, req, asked)
-	if !ok || needed && !r.admitAccess(c, w, claims, name, need) {
+	if !ok || needed && !r.admitAccess(c, w, claims, name, need, asked) {
 		return
 	}
 	w.Header().Del("WWW-Authenticate")
@@ -131,8 +131,9 @@ func (r *Registry) admitToken(c *site.Call, w http.ResponseWriter, req *http.Req
 	return claims, name, ok
 }
 
-// admitAccess wants the access in the token and in the grants as they are now.
-func (r *Registry) admitAccess(c *site.Call, w http.ResponseWriter, claims *token.Claims, name string, need scope.Access) bool {
+// admitAccess wants the access in the token and in the grants as they are now. Its
+// challenge asks for the scopes in asked.
+func (r *Registry) admitAccess(c *site.Call, w http.ResponseWriter, claims *token.Claims, name string, need scope.Access, asked string) bool {
 	g := r.site.Grants.Get()
 	for _, action := range need.Actions {
 		if !g.Allows(name, need.Type, need.Name, action) && name != grants.Anonymous {
@@ -141,7 +142,7 @@ func (r *Registry) admitAccess(c *site.Call, w http.ResponseWriter, claims *toke
 			return false
 		}
 		if !r.may(claims, name, need.Type, need.Name, action) {
-			w.Header().Set("WWW-Authenticate", c.Challenge(need.String(), "insufficient_scope"))
+			w.Header().Set("WWW-Authenticate", c.Challenge(asked, "insufficient_scope"))
 			reason := "the token is not for " + need.String() + ": the client asked for less, or its credential helper allows less"
 			if name == grants.Anonymous {
 				reason = "a key is needed for " + need.String()

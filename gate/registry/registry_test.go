@@ -215,6 +215,9 @@ func TestProxyChallenges(t *testing.T) {
 		{"GET", "/v2/users/alice/a/tags/list", "", fmt.Sprintf(form, "a:pull", "")},
 		{"PUT", "/v2/users/alice/a/manifests/x", token, fmt.Sprintf(form, "a:pull,push", `,error="insufficient_scope"`)},
 		{"DELETE", "/v2/users/alice/b/manifests/x", token, fmt.Sprintf(form, "b:delete", `,error="insufficient_scope"`)},
+		{"POST", "/v2/users/alice/a/blobs/uploads/?mount=x&from=library/b", token, fmt.Sprintf(form, "a:pull,push repository:library/b:pull", `,error="insufficient_scope"`)},
+		{"POST", "/v2/users/alice/a/blobs/uploads/?mount=x&from=library/b", "", fmt.Sprintf(form, "a:pull,push repository:library/b:pull", "")},
+		{"POST", "/v2/users/alice/a/blobs/uploads/?mount=x&from=%22:pull,push", token, fmt.Sprintf(form, "a:pull,push", `,error="insufficient_scope"`)},
 		{"GET", "/v2/users/alice/a/tags/list", "wrong", fmt.Sprintf(form, "a:pull", `,error="invalid_token"`)},
 		{"GET", "/v2/users/alice/a/tags/list", otherSignature(token), fmt.Sprintf(form, "a:pull", `,error="invalid_token"`)},
 	} {
