@@ -91,7 +91,7 @@ func (c *cache) tokenRequest(r resource) *tokenRequest {
 		return last
 	}
 	similar := c.get(template{r.origin}).request
-	if similar == nil || r.repository == "" {
+	if similar == nil || r.repository == "" || r.source != "" { // some servers ask for a scope of the source too
 		return nil
 	}
 	expected := similar.withScope(r.scope())

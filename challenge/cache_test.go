@@ -82,6 +82,41 @@ func TestCacheDropsExpiredTokensFirst(t *testing.T) {
 	}
 }
 
+// TestMountIsNotGuessed wants the challenge for a mount from the server, because some
+// servers ask for a scope of the source too, and then remembers it for that source.
+func TestMountIsNotGuessed(t *testing.T) {
+	c, _ := newTestCache(1000)
+	origin := httpsOrigin("r.example")
+	of := func(method, target string) resource {
+		u, err := url.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resourceOf(origin, &http.Request{Method: method, URL: u})
+	}
+	pull := of("GET", "/v2/a/manifests/latest")
+	c.putTokenRequest(pull, (tokenRequest{registry: origin}).withScope(pull.scope()))
+	const upload = "/v2/a/blobs/uploads/"
+	if c.tokenRequest(of("POST", upload)) == nil || c.tokenRequest(of("POST", upload+"?from=B%22")) == nil {
+		t.Error("the challenge for an upload is not guessed")
+	}
+	mount := of("POST", upload+"?mount=sha256:00&from=b")
+	if got := c.tokenRequest(mount); got != nil {
+		t.Errorf("guessed %q for a mount", got.scope)
+	}
+	const scope = "repository:a:pull,push repository:b:pull"
+	c.putTokenRequest(mount, (tokenRequest{registry: origin}).withScope(scope))
+	if got := c.tokenRequest(mount); got == nil || got.scope != scope {
+		t.Errorf("remembered %v, want %q", got, scope)
+	}
+	if c.tokenRequest(of("POST", upload+"?mount=sha256:00&from=c")) != nil {
+		t.Error("the challenge for another source is taken for this one")
+	}
+	if got := c.tokenRequest(of("GET", "/v2/d/manifests/latest")); got == nil || got.scope != "repository:d:pull" {
+		t.Errorf("after a mount, guessed %v for a pull", got)
+	}
+}
+
 // TestCacheCountsStrings: an entry with long strings takes more of the limit.
 func TestCacheCountsStrings(t *testing.T) {
 	const long = 10_000

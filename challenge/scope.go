@@ -12,6 +12,7 @@ type resource struct {
 	origin     Origin
 	repository string
 	actions    string // as a scope has them
+	source     string // the repository that a blob is mounted from, or ""
 }
 
 // resourceOf follows the paths of the OCI distribution specification:
@@ -24,12 +25,15 @@ func resourceOf(origin Origin, req *http.Request) resource {
 		return r
 	}
 	path, _ = cutLast(path) // the reference; from the end, because a name may hold any word
-	path = strings.TrimSuffix(path, "/uploads")
+	path, upload := strings.CutSuffix(path, "/uploads")
 	name, kind := cutLast(path)
 	switch kind {
 	case "manifests", "blobs", "tags", "referrers":
 		if fitsScope(name) {
 			r.repository = name
+		}
+		if from := req.URL.Query().Get("from"); upload && fitsScope(from) {
+			r.source = from
 		}
 	}
 	return r
