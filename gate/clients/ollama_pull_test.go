@@ -58,7 +58,7 @@ func newOllamaUser(t *testing.T, name string) *ollamaUser {
 	return u
 }
 
-// with returns u with no models.
+// withoutModels returns u with an empty folder for models.
 func (u *ollamaUser) withoutModels(t *testing.T) *ollamaUser {
 	t.Helper()
 	other := *u

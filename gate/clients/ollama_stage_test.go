@@ -120,7 +120,7 @@ func (s *ollamaStage) write(t *testing.T, name, text string) {
 }
 
 func (s *ollamaStage) gateEnv() []string {
-	return []string{"PATH=" + s.bin, "COUNTERSIGND_CONFIG=" + filepath.Join(s.folder, setup.ConfigFile)}
+	return []string{"PATH=" + s.bin, "TMPDIR=" + os.TempDir(), "COUNTERSIGND_CONFIG=" + filepath.Join(s.folder, setup.ConfigFile)}
 }
 
 // operator runs a command of the operator of the gate, which must succeed.
@@ -143,12 +143,12 @@ type ollamaMachine struct {
 	env        []string
 }
 
-// newMachine starts the Ollama server of a machine. The variables env are added to its
-// environment.
+// newMachine starts the Ollama server of a machine. Its environment has the variables env.
 func (s *ollamaStage) newMachine(t *testing.T, name, home string, env ...string) *ollamaMachine {
 	t.Helper()
 	m := &ollamaMachine{name: name, home: home, address: freePort(t)}
-	m.env = append(env, "PATH="+s.bin, "HOME="+home, "COUNTERSIGN_CONFIG="+os.DevNull, "OLLAMA_NO_CLOUD=1", "OLLAMA_HOST="+m.address)
+	m.env = append([]string{"TMPDIR=" + os.TempDir()}, env...) // a session of secretservice has its own
+	m.env = append(m.env, "PATH="+s.bin, "HOME="+home, "COUNTERSIGN_CONFIG="+os.DevNull, "OLLAMA_NO_CLOUD=1", "OLLAMA_HOST="+m.address)
 	startDaemon(t, m.env, "Listening on", filepath.Join(s.bin, "ollama"), "serve")
 	return m
 }
