@@ -166,7 +166,7 @@ func (l *load) close() error {
 func (l *load) certificatePath() string { return filepath.Join(l.files, "tls.crt") }
 func (l *load) keyPath() string         { return filepath.Join(l.files, "tls.key") }
 
-// run lets clients send until the time is over. What has begun by then ends as usual.
+// run lets clients send until the time is over. A request that runs then ends as usual.
 func (l *load) run(ctx context.Context) error {
 	if err := l.stage.Gate.Ready(ctx); err != nil {
 		return err

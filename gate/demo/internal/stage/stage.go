@@ -31,7 +31,7 @@ type Options struct {
 	Grants    string    // text of the grants
 	Decisions io.Writer // gets the audit lines
 
-	// Ollama stands in for the Ollama server; nil means one that streams a reply of four
+	// Ollama stands in for the Ollama server; nil means a server that streams a reply of four
 	// pieces.
 	Ollama http.Handler
 
