@@ -48,7 +48,11 @@ func openPlainRegistry(tb testing.TB) *httptest.Server {
 		case r.URL.Path == "/v2/token":
 			fmt.Fprintf(w, `{"token":%q,"expires_in":3600}`, proxyToken)
 		case r.Header.Get("Authorization") != "Bearer "+proxyToken:
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/v2/token",service="bench",scope="repository:bench:pull,push"`, r.Host))
+			actions := "pull"
+			if r.Method == http.MethodPut {
+				actions = "pull,push"
+			}
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/v2/token",service="bench",scope="repository:bench:%s"`, r.Host, actions))
 			w.WriteHeader(http.StatusUnauthorized)
 		case r.Method == http.MethodPut:
 			n, _ := io.CopyBuffer(io.Discard, struct{ io.Reader }{r.Body}, make([]byte, 64<<10))
@@ -149,7 +153,7 @@ func (p *proxyProgram) send(tb testing.TB, method, path string, body io.Reader, 
 	}
 	defer resp.Body.Close()
 	var start strings.Builder
-	n, err := io.CopyN(&start, resp.Body, 100)
+	n, err := io.CopyN(&start, resp.Body, 500)
 	if err == nil {
 		var rest int64
 		rest, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, resp.Body, make([]byte, 64<<10))

@@ -20,6 +20,7 @@ const (
 	maxHeader        = 64 << 10 // the limit for the header of a response, in bytes
 	handshakeTimeout = 30 * time.Second
 	idleTimeout      = 90 * time.Second // for a connection that is not used
+	continueTimeout  = time.Second      // for a server's agreement to read a body, as in http.DefaultTransport
 	maxIdle          = 64               // connections to one server: a proxy has many requests at once
 )
 
@@ -43,6 +44,7 @@ func NewTransport() *http.Transport {
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    handshakeTimeout,
 		IdleConnTimeout:        idleTimeout,
+		ExpectContinueTimeout:  continueTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxHeader,
 	}
