@@ -126,6 +126,7 @@ func allTargets() []target {
 		{file: "proxy/proxy.go"},
 		{file: "proxy/response.go"},
 		{file: "proxy/set.go"},
+		{file: "proxy/silence.go"},
 		{file: "proxy/trace.go"},
 		{file: "signer/adapt.go"},
 		{file: "signer/algorithm.go"},
