@@ -171,8 +171,11 @@ func (tr *traffic) run(ctx context.Context) {
 		})
 	}
 	tasks.Go(func() {
+		pace := time.NewTicker(10 * time.Millisecond)
+		defer pace.Stop()
 		for n := 0; ctx.Err() == nil; n++ {
 			tr.replay(tr.grantedSoFar(), n)
+			<-pace.C
 		}
 	})
 	tasks.Wait()
@@ -205,26 +208,26 @@ func (tr *traffic) replay(all []granted, n int) {
 	}
 }
 
-// replayMany sends 200 of the requests that were granted so far to both replicas once
+// replayMany sends 50 of the requests that were granted so far to both replicas once
 // more: those of all phases, spread evenly.
 func (tr *traffic) replayMany() {
 	all := tr.grantedSoFar()
 	var some []granted
-	for n := range 200 {
-		some = append(some, all[n*len(all)/200])
+	for n := range 50 {
+		some = append(some, all[n*len(all)/50])
 	}
 	for n := range 2 * len(some) {
 		tr.replay(some, n)
 	}
 }
 
-// await waits until a status was seen 50 times in the present phase.
+// await waits until a status was seen 20 times in the present phase.
 func (tr *traffic) await(status int) {
 	for {
 		tr.mu.Lock()
 		n, changed := tr.seen[reply{tr.phase.Load(), status}], tr.changed
 		tr.mu.Unlock()
-		if n >= 50 {
+		if n >= 20 {
 			return
 		}
 		<-changed

@@ -117,8 +117,8 @@ func TestRule10_RunningRequestsEnd(t *testing.T) {
 				})
 				bob := gatetest.NewKey(t)
 				g.Enrol(map[string]signer.Signer{"alice": alice, "bob": bob})
-				wantFirst(t, begin(t, g, bob, "/api/chat"))
 				body := wantFirst(t, begin(t, g, alice, path))
+				wantFirst(t, begin(t, g, bob, "/api/chat"))
 				remove(g, denied, alice, bob)
 				if rest, err := io.ReadAll(body); err == nil || len(rest) > 0 {
 					t.Errorf("the reply ends with %q as if it were whole", rest)
