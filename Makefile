@@ -1,6 +1,6 @@
 # What the tests need besides Go is in .ci/run. Where a keychain, an agent or another
 # service is missing, its tests are skipped, and "make test" ends with a list of them;
-# under CI they fail. Without a compiler for C, -race is left out.
+# under CI they fail. Without a compiler for C, "make test-all" leaves out -race.
 
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -21,10 +21,11 @@ SOURCES     := go.mod go.sum $(shell find . -name '*.go' -not -path './bench/*' 
 
 all: test
 
-# Without the slow tests (-short), most of which kill or race processes many times. The check
-# vets all packages, so no target vets them again with its tests (-vet=off).
+# Without -race, and without the slow tests (-short), most of which kill or race processes
+# many times: test-all has both. The check vets all packages, so no target vets them again
+# with its tests (-vet=off).
 test: check
-	go run ./scripts/gotest -vet=off -p $(PARALLEL) $(RACE) -short -timeout 30m ./...
+	go run ./scripts/gotest -vet=off -p $(PARALLEL) -short -timeout 30m ./...
 
 test-all: check
 	go run ./scripts/gotest -vet=off -p $(PARALLEL) $(RACE) -timeout 30m ./...

@@ -2,16 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,30 +22,7 @@ import (
 const endAtOnce = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
-	testscript.Main(runner{m}, map[string]func(){"countersign": main})
-}
-
-// A runner runs the tests. With -race and -short, the command that they start is built
-// without -race: it takes a quarter of the time to start, and tests start it a thousand
-// times. Without -short it has -race, too.
-type runner struct{ m *testing.M }
-
-func (r runner) Run() int {
-	flag.Parse()
-	info, ok := debug.ReadBuildInfo()
-	if !testing.Short() || !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		return r.m.Run()
-	}
-	dir, err := os.MkdirTemp("", "countersign")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building the command: %v\n%s", err, out))
-	}
-	os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
-	return r.m.Run()
+	testscript.Main(m, map[string]func(){"countersign": main})
 }
 
 // TestScripts runs the command as a user would; testdata holds the scripts. Each
