@@ -32,7 +32,7 @@ if there is a mistake.`,
 			if len(report.Mistakes) > 0 {
 				return errReported
 			}
-			fmt.Fprintf(a.stdout, "good: %d keys, %d grants, %d sites\n", report.Keys, report.Grants, len(c.Sites))
+			fmt.Fprintf(a.stdout, "no mistakes; keys: %d, grants: %d, sites: %d\n", report.Keys, report.Grants, len(c.Sites))
 			return nil
 		},
 	}

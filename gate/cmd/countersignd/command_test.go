@@ -44,7 +44,7 @@ func write(t *testing.T, name, text string) {
 
 func TestInitAndCheck(t *testing.T) {
 	initialised(t)
-	if code, stdout, stderr := run(t, "check"); code != exitDone || stdout != "good: 0 keys, 0 grants, 1 sites\n" || stderr != "" {
+	if code, stdout, stderr := run(t, "check"); code != exitDone || stdout != "no mistakes; keys: 0, grants: 0, sites: 1\n" || stderr != "" {
 		t.Errorf("%d\n%s%s", code, stdout, stderr)
 	}
 	if code, _, stderr := run(t, "init", "--origin", "https://reg.example", "--registry", "http://127.0.0.1:5000", "--listen", "127.0.0.1:8080"); code != exitFailed || !strings.Contains(stderr, "hint: ") {

@@ -150,7 +150,7 @@ func TestComposeCommands(t *testing.T) {
 		{Command: "ollama >~/ollama.log 2>&1 &"},
 		{Command: "countersign key generate file:~/.ollama/id_ed25519 && echo \"$(countersign key show | tail -1) alice\" >>/etc/countersignd/authorized_keys"},
 		{Command: `printf '[[grant]]\nnames = ["*"]\nrepositories = ["users/${name}/*"]\nactions = ["pull", "push"]\nendpoints = ["read"]\n' >/etc/countersignd/grants.toml`},
-		{Command: "countersignd check", Want: "good: 1 keys, 1 grants, 1 sites"},
+		{Command: "countersignd check", Want: "no mistakes; keys: 1, grants: 1, sites: 1"},
 		{Command: quote(gate) + " >~/gate.log 2>&1 &"},
 		{Command: "await-gate https://registry.example.com && timeout 30 sh -c 'until countersign token --scope repository:users/alice/app:pull https://registry.example.com; do sleep 0.2; done'"},
 		{Command: "push-image users/alice/app && countersign get https://registry.example.com/v2/users/alice/app/tags/list", Want: `{"name":"users/alice/app","tags":["v1"]}`},
