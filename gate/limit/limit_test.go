@@ -74,7 +74,7 @@ func TestManyClients(t *testing.T) {
 		if maxClients != 65536 { // about 10 MB
 			t.Errorf("the memory is for %d clients", maxClients)
 		}
-		if l.of(one) == nil || l.of(one) != l.of(one) {
+		if first := l.of(one); first == nil || first != l.of(one) {
 			t.Error("a client has two limits")
 		}
 	})
