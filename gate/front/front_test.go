@@ -129,7 +129,7 @@ func TestRule13_PlainConnections(t *testing.T) {
 // FuzzRule02 holds that a path that passes means the same to a server that removes
 // escapes, dot segments and empty segments.
 func FuzzRule02(f *testing.F) {
-	for _, target := range []string{"/v2/a/b", "/a%2fb", "/a/../b?c", "//", "/a;/b"} {
+	for _, target := range []string{"/v2/a/b", "/a%2fb", "/a/../b?c", "//", "/a;/b", "/??"} {
 		f.Add(target)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
@@ -137,7 +137,11 @@ func FuzzRule02(f *testing.F) {
 		if status != 200 {
 			return
 		}
-		if got.Target() != strings.TrimSuffix(target, "?") {
+		want := target
+		if path, query, _ := strings.Cut(target, "?"); query == "" {
+			want = path
+		}
+		if got.Target() != want {
 			t.Errorf("%q became %q", target, got.Target())
 		}
 		parsed := got.Path
