@@ -83,6 +83,7 @@ func TestParseMistakes(t *testing.T) {
 		{`grants =`, "path = \"x/\"\ngrants =", "9: path: want a path"},
 		{`grants =`, "path = \"/a/../b\"\ngrants =", "9: path: want a path"},
 		{`ollama = "http://127.0.0.1:11434"`, `path = "/ollama"`, "4: site: path and accept are for an Ollama server"},
+		{`ollama = "http://127.0.0.1:11434"`, `accept = ["token"]`, "4: site: path and accept are for an Ollama server"},
 		{`root = "root.crt"`, ``, "4: site: it needs tokens, and [site.tokens] lacks root"},
 		{`signing_key = "file:token.key"`, ``, "4: site: it needs tokens, and [site.tokens] lacks signing_key"},
 		{`"file:token.key"`, `"token.key"`, "13: signing_key:"},
@@ -98,6 +99,16 @@ func TestParseMistakes(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "secret@") {
 			t.Errorf("%s: the error repeats a password: %v", tt.new, err)
+		}
+	}
+}
+
+// Other machines may connect if there is TLS, or a proxy that has it.
+func TestParseOpenAddress(t *testing.T) {
+	for _, protection := range []string{"[tls]\ncertificate = \"a\"\nkey = \"b\"\n", "trusted_proxies = [\"192.0.2.1\"]\n"} {
+		text := strings.Replace(good, "127.0.0.1:8080\"]\n", "0.0.0.0:8080\"]\n"+protection, 1)
+		if _, err := Parse([]byte(text), "c"); err != nil {
+			t.Errorf("%s: %v", protection, err)
 		}
 	}
 }
