@@ -66,7 +66,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	need, needed := where.needs(req.Method)
 	asked := ""
 	if needed {
-		asked = need.String() + where.sourceScope(c.Request.RawQuery)
+		asked = need.String() + sourceScope(c.Request.RawQuery)
 		c.Note(func(d *audit.Decision) { d.Asked = []scope.Access{need} })
 	}
 	claims, name, ok := r.admitToken(c, w, req, asked)

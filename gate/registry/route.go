@@ -113,10 +113,10 @@ func (r route) needs(method string) (scope.Access, bool) {
 
 // sourceScope returns the scope, after a space, that a client needs besides to mount a blob
 // from another repository, or "". Without it in the challenge, clients such as Ollama
-// would have no token for the mount, and send the blob.
-func (r route) sourceScope(rawQuery string) string {
+// would have no token for the mount, and send the blob. Only uploads have the parameter.
+func sourceScope(rawQuery string) string {
 	query, err := url.ParseQuery(rawQuery)
-	if from := query.Get("from"); err == nil && r.kind == uploads && grants.IsRepository(from) {
+	if from := query.Get("from"); err == nil && grants.IsRepository(from) {
 		return " " + scope.Access{Type: scope.Repository, Name: from, Actions: []string{scope.Pull}}.String()
 	}
 	return ""
