@@ -32,7 +32,10 @@ func resourceOf(origin Origin, req *http.Request) resource {
 		if fitsScope(name) {
 			r.repository = name
 		}
-		if from := req.URL.Query().Get("from"); upload && fitsScope(from) {
+		if !upload {
+			break
+		}
+		if from := req.URL.Query().Get("from"); fitsScope(from) {
 			r.source = from
 		}
 	}
