@@ -50,15 +50,7 @@ func startReplicas(t *testing.T, s *redistest.Server) *replicas {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- second.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	gatetest.Serve(t, second, l)
 	r.urls = [2]string{g.URL, "http://" + l.Addr().String()}
 	return r
 }

@@ -125,16 +125,21 @@ func Start(t testing.TB, o Options) *Gate {
 	if g.Gate, err = gate.New(g.Config, gate.Options{Keys: backends.New(), Log: log, Decisions: g.decisions, Nonces: nonces}); err != nil {
 		t.Fatal(err)
 	}
+	Serve(t, g.Gate, l)
+	return g
+}
+
+// Serve lets a gate serve a listener until the test ends, and wants it to end well.
+func Serve(t testing.TB, served *gate.Gate, l net.Listener) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Serve(ctx, l) }()
+	go func() { ended <- served.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	return g
 }
 
 // anyTime is a store without an epoch, so that a test need not wait for the next second.
